@@ -1,0 +1,1 @@
+"""The trials: plain functions of a seed and a condition's parameters."""

@@ -1,0 +1,546 @@
+"""The command line: one command per verb of the README. The only importer of Hydra."""
+
+import argparse
+import fnmatch
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from claims import __version__
+from claims.errors import ClaimsError, nearest
+
+MEANING = {
+    0: "all as committed", 1: "verdict drift", 2: "usage", 3: "a verdict became invalid", 4: "incomplete: run the command again",
+}  # fmt: skip
+console = Console(soft_wrap=False)
+
+
+def find_root() -> Path:
+    """The project's root: the nearest folder above the current one with conf/claim, else the one of this package."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "conf" / "claim").is_dir():
+            return folder
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "conf" / "claim").is_dir():
+        raise ClaimsError(f"{here}: there is no conf/claim here or above; change into the project's folder")
+    return root
+
+
+def compose(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The root configuration with overrides, as plain values.
+
+    Raises:
+        ClaimsError: Hydra does not accept an override.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(root / "conf"), version_base="1.3"):
+            return _plain(OmegaConf.to_container(hydra_compose("config", list(overrides)), resolve=True))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ClaimsError(f"overrides: {' '.join(str(error).split())}") from None
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    return {str(key): value for key, value in config.items()}
+
+
+class Session:
+    """A composed configuration with what the commands derive from it."""
+
+    def __init__(self, root: Path, config: Mapping[str, Any]) -> None:
+        """Reads places, settings and guide; nothing is computed or written."""
+        from claims import guide
+        from claims.reproduction import EngineSettings, Places
+        from claims.runner import Settings
+
+        self.config = config
+        paths = config["paths"]
+        self.places = Places(root, root / "conf", root / paths["reports"], root / paths["build"])
+        self.profile = str(config["profile"]["name"])
+        try:
+            self.engine = EngineSettings(**config["engine"])
+        except TypeError as error:
+            raise ClaimsError(f"engine: {str(error).partition(') ')[2] or error}; see conf/engine/local.yaml") from None
+        looks = tuple(int(n) for n in config["profile"]["looks"])
+        if list(looks) != sorted(set(looks)) or not looks or looks[0] < 3:
+            raise ClaimsError(f"profile.looks: must be growing numbers of replicates, got {list(looks)}")
+        self.settings = Settings(looks, float(config["alpha"]), int(config["base_seed"]), self.engine.seconds)
+        self.guide = guide.load(self.places.conf)
+        tracking = config["tracking"]
+        self.artifacts = root / str(tracking.get("artifacts") or "build/mlflow-artifacts")
+        self.uri = str(tracking["uri"]).replace("sqlite:///", f"sqlite:///{root}/") if not _absolute(tracking["uri"]) else str(tracking["uri"])
+
+    def claims(self, patterns: Sequence[str] = ()) -> dict[str, Any]:
+        """Checked claims by `topic/id`; a pattern that matches nothing is an error."""
+        from claims import contract, schema
+
+        files = schema.files(self.places.conf)
+        chosen = select(files, patterns)
+        faults, found = [], {}
+        for path in chosen:
+            try:
+                found[path] = contract.checked(files[path], self.guide)
+            except ClaimsError as error:
+                faults.append(str(error))
+        if faults:
+            raise ClaimsError("\n".join(faults))
+        return found
+
+    def committed(self) -> dict[str, Any]:
+        """Committed evidence by `topic/id`."""
+        from claims import evidence
+
+        return evidence.read_all(self.places.reports)
+
+
+def _absolute(uri: Any) -> bool:
+    return not str(uri).startswith("sqlite:///") or str(uri).startswith("sqlite:////")
+
+
+def select(files: Mapping[str, Path], patterns: Sequence[str]) -> list[str]:
+    """Names that match any of the patterns (all without patterns); an id without its topic will do.
+
+    Raises:
+        ClaimsError: A pattern matches nothing.
+    """
+    if not patterns:
+        return list(files)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        name = pattern.removesuffix(".yaml").removeprefix("conf/claim/")
+        hits = [path for path in files if fnmatch.fnmatchcase(path, name) or path.partition("/")[2] == name]
+        if not hits:
+            raise ClaimsError(f"claim: no claim matches {pattern!r}{_hint(name, files)}; claims list shows them all")
+        chosen |= set(hits)
+    return [path for path in files if path in chosen]
+
+
+def _hint(name: str, files: Mapping[str, Path]) -> str:
+    found = nearest(name, files) if "/" in name else nearest(name, [path.partition("/")[2] for path in files])
+    return found if found.startswith("; did") else ""
+
+
+def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namespace) -> int:
+    """Runs claims, writes evidence and pages beside the committed ones, mirrors to MLflow and compares."""
+    from claims import evidence, report, reproduction
+    from claims.progress import Shown, claim_table, suite_table
+    from claims.store import Store
+
+    committed, places = session.committed(), session.places
+    target = places.reproduction(session.profile)
+    store = Store(places.store)
+    with Shown(console, len(claims)) as shown:
+        outcome = reproduction.run(list(claims.values()), session.settings, session.engine, store, shown.told)
+    store.close()
+    found = reproduction.write(outcome, places, target, committed)
+    if not getattr(args, "one", False):
+        reproduction.remove_strangers(target, {**claims, **committed} if args.patterns or args.shard else claims)
+    report.build(target, session.guide)
+    if outcome.computed:
+        _mirror(session, found, target, exploratory=False)
+    drifts = [evidence.drift(committed.get(path), record) for path, record in found.items()]
+    if getattr(args, "one", False):
+        for record in found.values():
+            console.print(claim_table(record))
+    return _concluded(session, drifts, outcome, found, suite_table)
+
+
+def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Mapping[str, Any], suite_table: Any) -> int:
+    from claims.reproduction import exit_code
+
+    quick = session.profile == "quick"
+    judged = [d for d in drifts if d.before is not None]
+    # A quick run with too few replicates to decide does not contradict what is committed.
+    same = [d for d in judged if d.reproduced or (quick and d.after == "inconclusive")]
+    if len(drifts) > 1 or len(same) < len(judged):
+        console.print(suite_table(drifts))
+    for path in outcome.noisy:
+        console.print(f"{path}: not timed, this host is too noisy now; the committed evidence stays in force")
+    incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
+    for path in incomplete:
+        console.print(f"{path}: incomplete; run the command again, what is stored is kept")
+    new = len(drifts) - len(judged)
+    console.print(
+        f"{len(same)} of {len(judged)} verdicts reproduced"
+        + (f", {new} new (make accept commits {'it' if new == 1 else 'them'})" if new else "")
+        + f"; {outcome.computed:,} replicates computed, {outcome.cpu_seconds:.0f} CPU seconds",
+        highlight=False,
+    )
+    if quick:
+        drifts = [d for d in drifts if d.after != "inconclusive" or d.before is None]
+    code = exit_code(drifts, found, bool(incomplete))
+    if code:
+        console.print(f"exit {code}: {MEANING[code]}")
+    return code
+
+
+def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exploratory: bool) -> None:
+    """Mirrors evidence to MLflow; a store that cannot be written costs a line, not the run."""
+    from claims import evidence, schema, tracking
+    from claims.reproduction import _commit
+
+    files = schema.files(session.places.conf)
+    runs, figures = {}, {}
+    for path in found:
+        file = (folder or session.places.reports) / "runs" / f"{path}.json"
+        runs[path] = evidence.read(file) if file.is_file() else {}
+        figure = (folder or session.places.reports) / "figures" / f"{path}.svg"
+        if figure.is_file() and not exploratory:
+            figures[path] = figure.read_bytes()
+    try:
+        tracking.mirror(
+            list(found.values()), runs, uri=session.uri, artifacts=session.artifacts, profile=session.profile,
+            revision=_commit(session.places.root), claim_files={path: files[path] for path in found}, figures=figures,
+            exploratory=exploratory, suite={"claims": len(found)} if len(found) > 1 else None,
+        )  # fmt: skip
+    except ClaimsError as error:
+        console.print(f"MLflow: {escape(str(error))}\nThe evidence is not affected; claims sync writes it to MLflow later.")
+
+
+def run_one(root: Path, config: Mapping[str, Any], choice: str | None, overrides: Sequence[str]) -> int:
+    """`claims run`: one claim as Hydra composed it; exploratory where it differs from its file."""
+    from claims import contract, evidence, reproduction, schema
+    from claims.progress import Shown, claim_table
+    from claims.store import Store
+
+    session = Session(root, config)
+    files = schema.files(session.places.conf)
+    if not choice or not config.get("claim"):
+        raise ClaimsError("claim: is required; name one as claim=topic/id (claims list shows them all)")
+    topic, _, id = choice.partition("/")
+    claim = contract.accepted(schema.claim_of(dict(config["claim"]), topic, id), session.guide)
+    default = compose(root, [])
+    changed = claim != schema.load(files[choice]) or any(config[key] != default[key] for key in ("base_seed", "alpha"))
+    if not changed:
+        return reproduce(session, {choice: claim}, argparse.Namespace(one=True, patterns=[choice], shard=None))
+    # Overridden runs have a store of their own name space anyway: their keys differ by parameters.
+    store = Store(session.places.store)
+    with Shown(console, 1) as shown:
+        outcome = reproduction.run([claim], session.settings, session.engine, store, shown.told)
+    store.close()
+    found = {path: evidence.assemble(run, None) for path, run in outcome.runs.items() if run.done}
+    for record in found.values():
+        console.print(claim_table(record))
+    _mirror(session, found, None, exploratory=True)
+    console.print(f"exploratory ({escape(' '.join(overrides))}): in MLflow and here, not in the reports", highlight=False)
+    return 0 if found else 4
+
+
+def hydra_command(argv: Sequence[str]) -> int:
+    """`claims run`: hands the command line to Hydra."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from claims import schema
+
+    root = find_root()
+    files = schema.files(root / "conf")
+    for argument in argv:
+        key, _, value = argument.partition("=")
+        if key == "claim" and not any(c in value for c in ",([") and value not in files:
+            raise ClaimsError(f"claim: there is no claim {value!r}{_hint(value, files)}; claims list shows them all")
+        if key == "claim" and value.startswith("glob("):
+            raise ClaimsError("claim: patterns are for the suite; use claims reproduce 'topic/*'")
+        if key == "claim" and "," in value and not {"-m", "--multirun"} & set(argv):
+            raise ClaimsError("claim: several claims need -m (a sweep), or claims reproduce with their names")
+    codes: list[int] = []
+
+    def main(config: Any) -> None:
+        state = HydraConfig.get()
+        choice = state.runtime.choices.get("claim")
+        overrides = [o for o in state.overrides.task if not o.startswith("claim=")]
+        plain = _plain(OmegaConf.to_container(config, resolve=True))
+        codes.append(_guarded(lambda: run_one(root, plain, choice, overrides)))
+
+    sys.argv = ["claims run", *argv]
+    try:
+        hydra.main(config_path=str(root / "conf"), config_name="config", version_base="1.3")(main)()
+    except SystemExit as stop:  # Hydra has printed what is wrong with the command line
+        return 2 if stop.code else 0
+    return max(codes, default=0)
+
+
+def _reproduce_command(args: argparse.Namespace) -> int:
+    session = _session(args)
+    claims = session.claims(args.patterns)
+    if args.shard:
+        index, count = args.shard
+        claims = {path: claim for i, (path, claim) in enumerate(claims.items()) if i % count == index - 1}
+    return reproduce(session, claims, args)
+
+
+def _session(args: argparse.Namespace) -> Session:
+    root = find_root()
+    return Session(root, compose(root, getattr(args, "overrides", [])))
+
+
+def _list_command(args: argparse.Namespace) -> int:
+    from rich.table import Table
+
+    from claims import schema
+    from claims.progress import coloured
+
+    session = _session(args)
+    committed = session.committed()
+    files = schema.files(session.places.conf)
+    table = Table()
+    for column in ("claim", "verdict", "quantifier", "statement"):
+        table.add_column(column, overflow="fold")
+    for path in select(files, args.patterns):
+        claim = schema.load(files[path])
+        verdict = committed[path]["verdict"]["label"] if path in committed else None
+        table.add_row(path, coloured(verdict) if verdict else "(no evidence)", claim.quantifier, escape(claim.statement))
+    console.print(table)
+    return 0
+
+
+def _show_command(args: argparse.Namespace) -> int:
+    from claims.progress import claim_table
+
+    committed = _session(args).committed()
+    for path in select(dict.fromkeys(committed, Path()), args.patterns):
+        console.print(claim_table(committed[path]))
+    return 0
+
+
+def _check_command(args: argparse.Namespace) -> int:
+    session = _session(args)
+    claims = session.claims(args.patterns)
+    console.print(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
+    return 0
+
+
+def _explain_command(args: argparse.Namespace) -> int:
+    from rich.table import Table
+
+    from claims import plan
+    from claims.runner import ClaimRun
+    from claims.store import Store
+
+    session = _session(args)
+    store = Store(session.places.store)
+    for path, claim in session.claims(args.patterns).items():
+        known = store.results(path)
+        run = ClaimRun(claim, session.settings, known)
+        waiting = run.step()
+        table = Table(title=path, title_justify="left")
+        for column in ("condition", "stored", "would run", "why"):
+            table.add_column(column, overflow="fold")
+        for cell in [*run.conditions, *run.controls]:
+            jobs = plan.jobs(claim, cell.cell, session.settings.base_seed, cell.looks[-1])
+            stored = sum(known[job.key].count for job in jobs if job.key in known)
+            ahead = sum(len(job.seeds) for job in waiting if (job.cell, job.stream) == (cell.cell.name, cell.cell.stream))
+            other = sum(r.count for r in known.values() if r.cell == cell.cell.name) - stored
+            why = "next look" if ahead and stored else "nothing stored for this trial, parameters, seeds and versions" if ahead else "-"
+            if ahead and other:
+                why += f"; {other} stored of earlier ones stay apart"
+            table.add_row(cell.cell.name, str(stored), str(ahead), why)
+        console.print(table)
+    store.close()
+    return 0
+
+
+def _diff_command(args: argparse.Namespace) -> int:
+    from claims import evidence
+    from claims.progress import suite_table
+
+    session = _session(args)
+    rerun = evidence.read_all(session.places.reproduction(session.profile))
+    committed = session.committed()
+    drifts = [evidence.drift(committed.get(p), rerun[p]) for p in select(dict.fromkeys(rerun, Path()), args.patterns)]
+    console.print(suite_table(drifts))
+    return int(any(d.before is not None and not d.reproduced for d in drifts))
+
+
+def _accept_command(args: argparse.Namespace) -> int:
+    from claims import report, reproduction, schema
+
+    session = _session(args)
+    files = schema.files(session.places.conf)
+    claims = session.claims(args.patterns)
+    source = session.places.reproduction("standard") / "evidence"
+    paths = [path for path in claims if args.patterns or (source / f"{path}.json").is_file()]
+    changed = reproduction.accept(paths, claims, session.places, session.settings, files)
+    report.build(session.places.reports, session.guide)
+    for path in changed:
+        console.print(f"accepted {path}")
+    console.print(f"{len(changed)} changed, {len(paths) - len(changed)} as committed")
+    return 0
+
+
+def _report_command(args: argparse.Namespace) -> int:
+    from claims import report
+
+    session = _session(args)
+    report.build(session.places.reports, session.guide)
+    console.print(f"pages built in {session.places.reports.relative_to(session.places.root)}/")
+    return 0
+
+
+def _merge_command(args: argparse.Namespace) -> int:
+    from claims.store import Store
+
+    session = _session(args)
+    store = Store(session.places.store)
+    with store.writing():
+        for path in map(Path, args.stores):
+            if not path.is_file():
+                raise ClaimsError(f"{path}: there is no such store; name the store.sqlite of each shard")
+            console.print(f"{path}: {store.merge(Store(path))} results merged")
+    store.close()
+    return 0
+
+
+def _sync_command(args: argparse.Namespace) -> int:
+    session = _session(args)
+    committed = session.committed()
+    _mirror(session, committed, None, exploratory=False)
+    return 0
+
+
+def _coverage_command(args: argparse.Namespace) -> int:
+    from rich.table import Table
+
+    session = _session(args)
+    committed = session.committed()
+    table = Table(title="sections with claims on trial", title_justify="left")
+    for column in ("section", "name", "claims", "verdicts"):
+        table.add_column(column)
+    covered = 0
+    for section in session.guide.sections:
+        here = [r for r in committed.values() if section.number in r["guide"]["sections"]]
+        covered += bool(here)
+        if here:
+            table.add_row(str(section.number), section.name, str(len(here)), ", ".join(sorted(r["verdict"]["label"] for r in here)))
+    console.print(table)
+    console.print(f"{covered} of {len(session.guide.sections)} sections, {len(committed)} claims")
+    return 0
+
+
+def _new_command(args: argparse.Namespace) -> int:
+    from claims import authoring
+
+    session = _session(args)
+    for path in authoring.create(args.name, args.like, session.places.root, session.guide):
+        console.print(f"wrote {path.relative_to(session.places.root)}")
+    console.print(f"next: fill it in, then claims check {args.name}")
+    return 0
+
+
+def _schema_command(args: argparse.Namespace) -> int:
+    import json
+
+    from claims import schema
+
+    print(json.dumps(schema.json_schema(), indent=1))
+    return 0
+
+
+def _ui_command(args: argparse.Namespace) -> int:
+    from claims import tracking
+
+    session = _session(args)
+    tracking.serve(session.uri, session.artifacts, port=args.port)
+    return 0
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise argparse.ArgumentTypeError(f"a shard is written i/n with 1 <= i <= n, got {text!r}")
+    return int(index), int(count)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their arguments."""
+    root = argparse.ArgumentParser(prog="claims", description="Claims of a machine-learning guide on trial.")
+    root.add_argument("--version", action="version", version=f"claims {__version__}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, function: Callable[[argparse.Namespace], int], told: str, patterns: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=told, description=told)
+        command.set_defaults(function=function)
+        if patterns:
+            command.add_argument("arguments", nargs="*", metavar="CLAIM|KEY=VALUE", help="topic/id, a pattern such as 'topic/*', or an override such as profile=quick")
+        return command
+
+    commands.add_parser("run", help="one claim through Hydra: claims run claim=topic/id [overrides]; claims run --help", add_help=False)
+    add("reproduce", _reproduce_command, "Run claims and compare with the committed evidence.").add_argument(
+        "--shard", type=_shard, metavar="I/N", help="only every N-th claim, for job arrays"
+    )
+    add("list", _list_command, "List the claims with their committed verdicts.")
+    add("show", _show_command, "Show committed evidence.")
+    add("check", _check_command, "Check claim files without running them.")
+    add("explain", _explain_command, "Say what is stored, what would run and why.")
+    add("diff", _diff_command, "Compare the last run with the committed evidence.")
+    add("accept", _accept_command, "Copy changed evidence of the last standard run into the reports.")
+    add("report", _report_command, "Build the pages from committed evidence.")
+    add("sync", _sync_command, "Write committed evidence to MLflow.")
+    add("coverage", _coverage_command, "Show which sections of the guide have claims on trial.")
+    add("schema", _schema_command, "Print the JSON Schema of a claim file.", patterns=False)
+    new = add("new", _new_command, "Start a claim file.", patterns=False)
+    new.add_argument("name", metavar="TOPIC/ID")
+    new.add_argument("--like", metavar="TOPIC/ID", help="copy this claim's file")
+    merge = add("merge", _merge_command, "Merge the stores of shards into this one.", patterns=False)
+    merge.add_argument("stores", nargs="+", metavar="STORE")
+    add("ui", _ui_command, "Serve MLflow in the browser, on this machine only.", patterns=False).add_argument(
+        "--port", type=int, default=5000
+    )
+    return root
+
+
+def _guarded(command: Callable[[], int]) -> int:
+    """Runs a command; an error that its user can mend is one line, an interrupt says what is kept."""
+    try:
+        return command()
+    except ClaimsError as error:
+        for line in str(error).splitlines():
+            print(f"claims: {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("claims: stopped; every finished replicate is stored, the same command goes on from there", file=sys.stderr)
+        return 4
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _terminated(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the `claims` command; returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _terminated)
+
+    def command() -> int:
+        root = find_root()
+        if str(root) not in sys.path:
+            sys.path.insert(0, str(root))
+        if arguments[:1] == ["run"]:
+            return hydra_command(arguments[1:])
+        args = parser().parse_args(arguments)
+        given = getattr(args, "arguments", [])
+        args.overrides = [text for text in given if "=" in text]
+        args.patterns = [text for text in given if "=" not in text]
+        return int(args.function(args))
+
+    return _guarded(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

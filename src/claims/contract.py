@@ -1,0 +1,151 @@
+"""The checks that every claim file must pass before anything runs."""
+
+import ast
+import inspect
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from claims import plan, schema, statistics
+from claims.errors import ClaimsError, nearest
+from claims.fingerprint import load_trial, reached_code
+from claims.guide import Guide
+from claims.schema import Claim
+from claims.statistics.controls import parts
+
+MINIMUM = {"typically": 4, "often": 5}
+
+
+def checked(path: Path, guide: Guide) -> Claim:
+    """The claim in a file that keeps every rule.
+
+    Raises:
+        ClaimsError: One line per fault, each with field, rule, value and next step.
+    """
+    claim = schema.load(path)
+    return accepted(claim, guide)
+
+
+def accepted(claim: Claim, guide: Guide) -> Claim:
+    """The claim itself where it keeps every rule; see `checked`."""
+    faults = list(_faults(claim, guide))
+    if faults:
+        raise ClaimsError("\n".join(f"{claim.path}: {fault}" for fault in faults))
+    return claim
+
+
+def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
+    yield from guide.faults(claim.guide)
+    yield from _text_faults(claim)
+    rule: dict[str, Any] | None = None
+    try:
+        rule = plan.criterion(claim)
+    except ValueError as error:
+        yield f"criterion: {error}"
+    if rule is not None:
+        yield from _rule_faults(claim, rule)
+    bases = {**claim.controls.negative, **claim.controls.positive}
+    strangers = [(name, control.base) for name, control in bases.items() if control.base not in claim.conditions]
+    for name, base in strangers:
+        yield f"controls.{name}.base: must be one of the conditions, got {base!r}{nearest(base, claim.conditions)}"
+    shared = claim.controls.negative.keys() & claim.controls.positive.keys() | bases.keys() & claim.conditions.keys()
+    for name in sorted(shared):
+        yield f"controls.{name}: the name is used twice; conditions and controls need names of their own"
+    try:
+        trial = load_trial(claim.trial)
+    except ClaimsError as error:
+        yield str(error)
+        return
+    except Exception as error:
+        yield f"trial: {claim.trial.rpartition('.')[0]} cannot be imported ({type(error).__name__}: {error}); mend the module"
+        return
+    first = next(iter(inspect.signature(trial).parameters), "")
+    if first not in ("seed", "seeds"):
+        yield f"trial: the first parameter of {claim.trial} must be seed (or seeds for a batched trial), got {first or 'none'!r}"
+    if not strangers:
+        yield from _call_faults(claim, rule, trial)
+
+
+def _text_faults(claim: Claim) -> Iterator[str]:
+    for field, text in _texts(claim.model_dump()):
+        if "${" in text:
+            yield f"{field}: must not hold ${{...}}, which Hydra would replace; write the value itself"
+
+
+def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(item, f"{field}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item, field)
+    elif isinstance(value, str):
+        yield field, value
+
+
+def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
+    if not rule.get("why") and not all(part.get("why") for part in parts(rule)):
+        yield "criterion.why: is required: the reason for the margin, in a few words; add it"
+    needed, count = MINIMUM.get(claim.quantifier, 1), len(claim.conditions)
+    if count < needed:
+        yield f"conditions: {claim.quantifier} needs at least {needed}, got {count}; add conditions in which the claim could fail"
+    if claim.quantifier in ("always", "never") and statistics.statistical(rule) and not claim.why_always:
+        yield f"why_always: is required with {claim.quantifier}: quote the guide's word or formula that carries it; add it"
+    cap = claim.max_replicates
+    if cap is not None and statistics.statistical(rule) and cap not in plan.BOUNDARIES:
+        yield f"max_replicates: must be one of the looks {', '.join(map(str, plan.BOUNDARIES))}, got {cap}"
+    if claim.timed and not any(part.get("clock") for part in parts(rule)):
+        yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
+
+
+def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, trial: Any) -> Iterator[str]:
+    told: set[str] = set()
+    for cell in plan.cells(claim):
+        where = f"{'conditions' if cell.role == 'condition' else f'controls.{cell.role}'}.{cell.name}"
+        if cell.real is not None and cell.real not in get_args(schema.Real):
+            yield f"{where}.real: must be this_data or population, got {cell.real!r}"
+        for fault in schema.parameter_faults(trial, cell.parameters, where):
+            if fault.partition(": ")[2] not in told:  # a shared parameter is wrong once, not once per condition
+                told.add(fault.partition(": ")[2])
+                yield fault
+        for kind, over in _curves(rule):
+            yield from _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
+    if rule is not None:
+        names = statistics.outcome_names(rule)
+        for name in sorted(names - _mentioned(claim, names)):
+            yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; use a name that it returns, or return it"
+        for _, over in _curves(rule):
+            values = {str(cell.parameters.get(over)) for cell in plan.cells(claim) if cell.role == "condition"}
+            if len(values) > 1:
+                yield f"parameters.{over}: must be the same in all conditions; set it once under parameters"
+
+
+def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return [(part["kind"], part["over"]) for part in parts(rule) if "over" in part] if rule is not None else []
+
+
+def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:
+    fewest = 3 if most == 12 else 4
+    numbers = isinstance(values, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+    if not numbers or not fewest <= len(values) <= most:
+        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}"
+
+
+def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
+    """Outcomes that the trial's code, or a parameter that names its arms, mentions.
+
+    A name put together at run time cannot be seen here, so code that formats strings is trusted until it runs.
+    """
+    found: set[str] = set()
+    for code in reached_code(claim.trial):
+        for node in ast.walk(ast.parse(code.partition("\n")[2] or "0")):
+            if isinstance(node, ast.JoinedStr):
+                return set(names)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+            elif isinstance(node, ast.keyword) and node.arg:
+                found.add(node.arg)
+    for cell in plan.cells(claim):
+        found |= {part for field, text in _texts(cell.parameters) for part in (*field.split("."), text)}
+    return found

@@ -1,0 +1,21 @@
+"""Errors that a user can mend: one line each, with field, rule, value and next step; the CLI prints them without a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClaimsError(Exception):
+    """Something in a claim file, a command or the file system that its user can put right."""
+
+
+class TrackingError(ClaimsError):
+    """MLflow cannot be written or started; verdicts and evidence are not affected."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """A hint for a misspelt name: `; did you mean 'x'?`, or the valid names where none is close."""
+    valid = sorted(valid)
+    close = difflib.get_close_matches(name, valid, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; valid: {', '.join(valid)}" if valid else ""

@@ -1,0 +1,335 @@
+"""The frozen record behind a verdict: assembled from a finished run, written as JSON, judged again from the file alone."""
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from claims import plan, statistics
+from claims.errors import ClaimsError
+from claims.fingerprint import trial_sha256, versions
+from claims.runner import CellRun, ClaimRun, population
+from claims.schema import Claim, plain
+from claims.statistics.controls import parts
+
+FORMAT = 1
+# Raised by hand when the decision engine could give another verdict from the same outcomes.
+ENGINE = "1"
+SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+Evidence = dict[str, Any]
+
+
+def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
+    """The evidence of a claim that is done.
+
+    Args:
+        run: The finished run.
+        committed: Evidence in force, whose declaration and verdict move to `previous` where a revision was added.
+    """
+    claim, settings = run.claim, run.settings
+    declaration = plan.declaration(claim, settings.alpha, run.all_looks)
+    verdict = run.verdict()
+    controls = [_control(run, control) for control in run.controls]
+    conditions = [_condition(condition, verdict) for condition in run.conditions]
+    return {
+        "format": FORMAT,
+        "engine": ENGINE,
+        "id": claim.id,
+        "topic": claim.topic,
+        "statement": claim.statement,
+        "guide": {"sections": claim.guide.sections, "lines": [str(lines) for lines in claim.guide.lines]},
+        "quantifier": claim.quantifier,
+        "kind": kind(run.rule),
+        "criterion_text": statistics.describe(run.rule),
+        "margin_reasons": [part["why"] for part in parts(run.rule) if "why" in part] or [run.rule.get("why", "")],
+        "declaration": declaration,
+        "declaration_sha256": plan.sha256(plain(declaration)),
+        "trial": claim.trial,
+        "trial_sha256": trial_sha256(claim.trial),
+        "versions": versions(claim.trial),
+        "base_seed": settings.base_seed,
+        "revisions": [revision.model_dump() for revision in claim.revisions],
+        "notes": claim.notes,
+        "references": claim.references,
+        "why_always": claim.why_always,
+        "timed": claim.timed,
+        "clock": next((part["clock"] for part in parts(run.rule) if "clock" in part), None),
+        "alpha": settings.alpha,
+        "looks": list(run.all_looks),
+        "verdict": {**dataclasses.asdict(verdict), **_validity(verdict, conditions, controls)},
+        "sensitivity": _sensitivity(run),
+        "conditions": conditions,
+        "controls": controls,
+        "previous": _previous(claim, committed),
+    }
+
+
+def kind(rule: Mapping[str, Any]) -> str:
+    """The criterion's kind, written `all(diff, ratio)` where it has parts."""
+    for key in ("all", "any"):
+        if key in rule:
+            return f"{key}({', '.join(kind(part) for part in rule[key])})"
+    return str(rule["kind"])
+
+
+def _validity(
+    verdict: statistics.Verdict, conditions: Sequence[Mapping[str, Any]], controls: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Label and reason of the verdict once controls and failed trials are taken into account."""
+    broken = [c["name"] for c in conditions if c["state"] == "broken"]
+    wrong = [f"{c['role']} control {c['name']}: {c['why']}" for c in controls if not c["passes"]]
+    if broken:
+        return {"label": "invalid", "reason": f"too many trials failed in {', '.join(broken)}"}
+    if wrong:
+        return {"label": "invalid", "reason": "; ".join(wrong)}
+    if verdict.label == "refuted" and not any(c["role"] == "positive" for c in controls):
+        reason = "no condition holds, and no positive control shows that the trial can see the effect"
+        return {"label": "invalid", "reason": reason}
+    return {"label": verdict.label, "reason": ""}
+
+
+def _condition(run: CellRun, verdict: statistics.Verdict) -> dict[str, Any]:
+    name = run.cell.name
+    groups = {"holds": verdict.holds, "holds*": verdict.holds_star, "fails": verdict.fails}
+    label = next((label for label, names in groups.items() if name in names), "undecided")
+    return {"name": name, "label": label, **_judged(run)}
+
+
+def _control(run: ClaimRun, control: CellRun) -> dict[str, Any]:
+    passes, why = run.passes(control)
+    return {
+        "name": control.cell.name,
+        "role": control.cell.role,
+        "base": control.cell.base,
+        "passes": passes,
+        "why": why,
+        "rerun": control.rerun,
+        "label": control.label(control.alpha),
+        "planned": list(control.looks),
+        **_judged(control),
+    }
+
+
+def _judged(run: CellRun) -> dict[str, Any]:
+    judgement = run.judgement
+    assert judgement is not None
+    outcomes = {name: values.tolist() for name, values in run.outcomes().items() if name}
+    return {
+        "parameters": dict(run.cell.parameters),
+        "real": run.cell.real,
+        **{key: value for key, value in dataclasses.asdict(judgement).items() if key not in ("hold_cp", "fail_cp")},
+        "outcomes": outcomes,
+        "failures": list(_failures(run)),
+    }
+
+
+def _failures(run: CellRun) -> Iterator[dict[str, Any]]:
+    names = statistics.outcome_names(run.rule)
+    for result in run.results:
+        for row in range(result.count):
+            if result.status != "ok":
+                yield {"replicate": result.first + row, "error": result.error}
+            elif not all(np.isfinite(result.outcomes[name][row]).all() for name in names):
+                yield {"replicate": result.first + row, "error": "an outcome is not finite"}
+
+
+def _sensitivity(run: ClaimRun) -> dict[str, float] | None:
+    """Range of margins with the same verdict; None where the criterion has no single margin."""
+    outcomes = {condition.cell.name: condition.outcomes() for condition in run.conditions}
+    sizes = {c.cell.name: population(c.cell.real, outcomes[c.cell.name]) for c in run.conditions}
+    low, high = statistics.sensitivity(
+        run.rule, outcomes, quantifier=run.claim.quantifier, looks=run.all_looks, alpha=run.settings.alpha,
+        populations={name: size for name, size in sizes.items() if size is not None},
+    )  # fmt: skip
+    return None if math.isnan(low) else {"low": low, "high": high}
+
+
+def _previous(claim: Claim, committed: Evidence | None) -> list[dict[str, Any]]:
+    if committed is None:
+        return []
+    earlier = list(committed["previous"])
+    if len(claim.revisions) > len(committed["revisions"]):
+        record = {key: committed[key] for key in ("declaration", "trial_sha256", "verdict", "versions")}
+        earlier.append({**record, "revision": len(committed["revisions"])})
+    return earlier
+
+
+def judged_again(evidence: Evidence) -> Iterator[str]:
+    """Differences between what a record says and what its own stored outcomes give: none for an honest record."""
+    rule = statistics.complete(evidence["declaration"]["criterion"])
+    count = len(evidence["conditions"])
+    found = []
+    for record in evidence["conditions"] + evidence["controls"]:
+        control = "role" in record
+        looks = tuple(record["planned"] if control else evidence["looks"])
+        looks = (32,) if record["real"] == "population" else statistics.planned_looks(rule, looks)
+        close = evidence["alpha"] / (1 if control else count)
+        outcomes = {name: np.asarray(values, dtype=float) for name, values in record["outcomes"].items()}
+        if not outcomes:
+            continue
+        judgement = statistics.judge(
+            rule, outcomes, looks=looks, alpha=evidence["alpha"], close=close, population=population(record["real"], outcomes)
+        )
+        if not control:
+            found.append(judgement)
+        for key, value in plain(dataclasses.asdict(judgement)).items():
+            if key in record and not _same(value, plain(record[key])):
+                yield f"{record['name']}.{key}: the stored outcomes give {value}, the file says {record[key]}"
+    if len(found) == count:
+        verdict = statistics.verdict(
+            [c["name"] for c in evidence["conditions"]], [j.ph for j in found], [j.pf for j in found],
+            evidence["quantifier"], evidence["alpha"],
+        )  # fmt: skip
+        stored = evidence["verdict"]
+        again = {**dataclasses.asdict(verdict), **_validity(verdict, evidence["conditions"], evidence["controls"])}
+        for key, value in plain(again).items():
+            if not _same(value, plain(stored[key])):
+                yield f"verdict.{key}: the stored outcomes give {value}, the file says {stored[key]}"
+    if plan.sha256(plain(evidence["declaration"])) != evidence["declaration_sha256"]:
+        yield "declaration_sha256: does not match the declaration in the file"
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equal, numbers to nine digits: scipy's last digits differ between processors."""
+    if isinstance(a, float | int) and isinstance(b, float | int):
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-300)
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
+
+
+def cost(run: ClaimRun, workers: int, commit: str, date: str) -> dict[str, Any]:
+    """What the evidence cost and where it was computed: the run file beside it."""
+    cells = [*run.conditions, *run.controls]
+    results = [result for cell in cells for result in cell.results]
+    return {
+        "cpu_seconds": round(sum(r.cpu for r in results), 2),
+        "wall_seconds": round(sum(r.wall for r in results), 2),
+        "replicates": sum(r.count for r in results),
+        "cost": {cell.cell.name: round(sum(r.cpu for r in cell.results), 2) for cell in cells},
+        "host": "sha256:" + plan.sha256(platform.node())[:12],
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "date": date,
+        "commit": commit,
+        "workers": workers,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def read(path: Path) -> Evidence:
+    """Evidence or a run file, with NaN and infinities as floats again.
+
+    Raises:
+        ClaimsError: The file cannot be read or is no JSON.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ClaimsError(f"{path}: cannot be read ({error}); restore it from version control, or run the claim again") from None
+    return {key: _numbers(value) if key in ("conditions", "controls", "sensitivity", "verdict", "previous") else value
+            for key, value in content.items()}  # fmt: skip
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: item if key == "parameters" else _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return SPECIAL.get(value, value) if isinstance(value, str) else value
+
+
+def text(record: Mapping[str, Any]) -> str:
+    """The record as the JSON text that is committed: the same bytes for the same record."""
+    laid_out = json.dumps(plain(record), indent=1, ensure_ascii=False, allow_nan=False)
+    # Outcomes stand one list a line, so that a diff of evidence can be read.
+    return re.sub(r'\[\s+((?:(?:-?[\d.][\d.eE+-]*|"nan"|"-?inf"),?\s+)+)\]', _one_line, laid_out) + "\n"
+
+
+def _one_line(match: re.Match[str]) -> str:
+    return "[" + " ".join(match[1].split()) + "]"
+
+
+def write(record: Mapping[str, Any], path: Path) -> bool:
+    """Writes the record; False where the file already says so.
+
+    Raises:
+        ClaimsError: The folder cannot be written.
+    """
+    content = text(record)
+    try:
+        if path.is_file() and path.read_text(encoding="utf-8") == content:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(".partial")
+        scratch.write_text(content, encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        raise ClaimsError(f"{path}: cannot be written ({error}); free the path or its disk, and run the command again") from None
+    return True
+
+
+def read_all(reports: Path) -> dict[str, Evidence]:
+    """Committed evidence by `topic/id`."""
+    root = reports / "evidence"
+    return {f"{path.parent.name}/{path.stem}": read(path) for path in sorted(root.glob("*/*.json"))}
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How one claim's evidence differs from what is committed.
+
+    Attributes:
+        before: Committed verdict, None for a new claim. after: verdict of this run.
+        labels: Conditions whose label moved, as `name: before -> after`.
+        shift: Largest shift of an effect in half-widths of its committed interval.
+    """
+
+    claim: str
+    before: str | None
+    after: str
+    labels: tuple[str, ...]
+    shift: float
+    timed: bool
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether verdict and every label came out as committed."""
+        return self.before == self.after and not self.labels
+
+
+def drift(committed: Evidence | None, found: Evidence) -> Drift:
+    """Compares a run with the committed evidence."""
+    path = f"{found['topic']}/{found['id']}"
+    after = found["verdict"]["label"]
+    if committed is None:
+        return Drift(path, None, after, (), math.nan, found["timed"])
+    before = {c["name"]: c for c in committed["conditions"]}
+    now = {c["name"]: c for c in found["conditions"]}
+    both = [(name, before[name], now[name]) for name in before if name in now]
+    moved = tuple(f"{name}: {a['label']} -> {b['label']}" for name, a, b in both if a["label"] != b["label"])
+    shifts = [abs(b["estimate"] - a["estimate"]) / ((a["high"] - a["low"]) / 2) for _, a, b in both if a["high"] > a["low"]]
+    finite = [shift for shift in shifts if math.isfinite(shift)]
+    return Drift(path, committed["verdict"]["label"], after, moved, max(finite, default=0.0), found["timed"])

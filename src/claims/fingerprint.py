@@ -1,0 +1,225 @@
+"""What identifies a result besides its parameters and seed: the trial's code and the library versions behind it."""
+
+import ast
+import builtins
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from claims.errors import ClaimsError, nearest
+
+PACKAGE = "experiments"
+# Libraries whose version can change a number. Import names that differ from the distribution's are mapped below.
+NUMERICAL = frozenset(
+    "numpy scipy scikit-learn xgboost lightgbm torch optuna imbalanced-learn pandas statsmodels networkx mlflow joblib".split()
+)
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
+
+
+def load_trial(path: str) -> Callable[..., Any]:
+    """The trial function named by a dotted path inside `experiments`.
+
+    Raises:
+        ClaimsError: The path lies outside `experiments`, or names no function there.
+    """
+    module_name, _, name = path.rpartition(".")
+    if not module_name.startswith(f"{PACKAGE}."):
+        raise ClaimsError(f"trial: must be a function of {PACKAGE}/, got {path!r}; write it as {PACKAGE}.<topic>.<name>")
+    if importlib.util.find_spec(PACKAGE) is None or importlib.util.find_spec(module_name) is None:
+        raise ClaimsError(f"trial: there is no module {module_name!r}; create {module_name.replace('.', '/')}.py")
+    module = importlib.import_module(module_name)
+    trial = getattr(module, name, None)
+    if not inspect.isfunction(trial) or trial.__module__ != module_name:
+        names = [n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module_name]
+        raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, names)}")
+    return trial
+
+
+@cache
+def trial_sha256(path: str) -> str:
+    """Hash of the syntax trees, without docstrings, of the trial and of all project code that it reaches by name.
+
+    Comments, formatting and docstrings do not count; a change in any reached function, class or constant does, and so
+    does a change in a file under `experiments/` whose name stands in the reached code.
+    """
+    return hashlib.sha256("\n".join(reached_code(path)).encode()).hexdigest()
+
+
+@cache
+def reached_code(path: str) -> tuple[str, ...]:
+    """The code behind `trial_sha256`: per reached name a line with its place, then its source without docstrings."""
+    load_trial(path)
+    module_name, _, name = path.rpartition(".")
+    return tuple(sorted(_reached(module_name, name, set())))
+
+
+@cache
+def versions(path: str) -> dict[str, str]:
+    """Versions of the numerical libraries that the trial's module imports, directly or not, and Python's minor version."""
+    names: set[str] = set()
+    for module_name in _project_modules(path.rpartition(".")[0], set()):
+        names |= {DISTRIBUTIONS.get(root, root) for root in _imported_roots(_tree(module_name))}
+    closed: set[str] = set()
+    for name in names & NUMERICAL:
+        _close_over_requirements(name, closed)
+    found = {name: metadata.version(name) for name in sorted(closed)}
+    return found | {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+
+
+@cache
+def _source(module_name: str) -> Path:
+    spec = importlib.util.find_spec(module_name)
+    if spec is None or spec.origin is None:
+        raise ClaimsError(f"trial: cannot read the source of {module_name}; is it a plain Python file?")
+    return Path(spec.origin)
+
+
+@cache
+def _tree(module_name: str) -> ast.Module:
+    return ast.parse(_source(module_name).read_text(encoding="utf-8"))
+
+
+@cache
+def _definitions(module_name: str) -> dict[str, ast.stmt]:
+    """Each top-level name of a module with the statement that binds it."""
+    found: dict[str, ast.stmt] = {}
+    for statement in _tree(module_name).body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found[statement.name] = statement
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name.partition(".")[0]): statement for alias in statement.names}
+        else:
+            found |= {n.id: statement for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return found
+
+
+def _reached(module_name: str, name: str, seen: set[tuple[str, str]]) -> Iterator[str]:
+    """Unparsed code of a top-level name and of everything of the project that it refers to, each once."""
+    if (module_name, name) in seen:
+        return
+    seen.add((module_name, name))
+    statement = _definitions(module_name).get(name)
+    if statement is None:
+        if hasattr(builtins, name):
+            return
+        submodule = f"{module_name}.{name}"
+        if importlib.util.find_spec(module_name) is not None and _is_module(submodule):
+            yield from _whole(submodule, seen)
+        return
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        yield from _imported(module_name, statement, name, seen)
+        return
+    yield f"{module_name}.{name}\n{ast.unparse(_without_docstrings(statement))}"
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield from _reached(module_name, node.id, seen)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                yield from _imported(module_name, node, alias.asname or alias.name.partition(".")[0], seen)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _data_file(node.value)
+
+
+def _imported(module_name: str, statement: ast.Import | ast.ImportFrom, name: str, seen: set[tuple[str, str]]) -> Iterator[str]:
+    for alias in statement.names:
+        if (alias.asname or alias.name.partition(".")[0]) != name:
+            continue
+        if isinstance(statement, ast.Import):
+            if alias.name.partition(".")[0] == PACKAGE:
+                yield from _whole(alias.name, seen)
+            else:
+                yield f"import {alias.name} as {name}"
+            continue
+        origin = _absolute(module_name, statement)
+        if origin.partition(".")[0] != PACKAGE:
+            yield f"from {origin} import {alias.name} as {name}"
+        elif _is_module(f"{origin}.{alias.name}"):
+            yield from _whole(f"{origin}.{alias.name}", seen)
+        else:
+            yield from _reached(origin, alias.name, seen)
+
+
+def _whole(module_name: str, seen: set[tuple[str, str]]) -> Iterator[str]:
+    """Every definition of a module that is used as an object (`import experiments.x`), where names cannot be followed."""
+    for name in _definitions(module_name):
+        yield from _reached(module_name, name, seen)
+
+
+def _absolute(module_name: str, statement: ast.ImportFrom) -> str:
+    if not statement.level:
+        return statement.module or ""
+    package = module_name if _source(module_name).name == "__init__.py" else module_name.rpartition(".")[0]
+    return importlib.util.resolve_name("." * statement.level + (statement.module or ""), package)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _data_file(text: str) -> Iterator[str]:
+    if re.fullmatch(r"[\w./-]+\.(csv|json|txt|tsv|npy|npz|parquet)", text) and ".." not in text:
+        root = _source(PACKAGE).parent
+        for file in sorted(root.rglob(Path(text).name)):
+            yield f"{file.relative_to(root).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+def _without_docstrings(statement: ast.stmt) -> ast.stmt:
+    copy: ast.stmt = ast.parse(ast.unparse(statement)).body[0]
+    for node in ast.walk(copy):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return copy
+
+
+def _imported_roots(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module.partition(".")[0]
+
+
+def _project_modules(module_name: str, seen: set[str]) -> set[str]:
+    if module_name in seen:
+        return seen
+    seen.add(module_name)
+    for node in ast.walk(_tree(module_name)):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origin = _absolute(module_name, node)
+            targets = [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for target in targets:
+            if target.partition(".")[0] == PACKAGE and _is_module(target):
+                _project_modules(target, seen)
+    return seen
+
+
+def _close_over_requirements(name: str, closed: set[str]) -> None:
+    if name in closed:
+        return
+    try:
+        requirements = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return
+    closed.add(name)
+    for requirement in requirements:
+        if "extra ==" not in requirement:
+            required = re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
+            if required in NUMERICAL:
+                _close_over_requirements(required, closed)
+
+

@@ -1,0 +1,271 @@
+"""The suite from claim files to evidence, pages and MLflow, compared with what is committed."""
+
+import datetime
+import math
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from claims import engine as engines
+from claims import evidence, plan, worker
+from claims.errors import ClaimsError
+from claims.evidence import Drift, Evidence
+from claims.runner import ClaimRun, Settings, Suite
+from claims.schema import Claim, plain
+from claims.store import Store
+
+# A host on which two identical arms differ by more than this (log ratio of times) is too noisy to time anything.
+QUIET = 0.05
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are: the project's root, its configuration, committed reports and the ignored build folder."""
+
+    root: Path
+    conf: Path
+    reports: Path
+    build: Path
+
+    @property
+    def store(self) -> Path:
+        """The store of replicates."""
+        return self.build / "store.sqlite"
+
+    def reproduction(self, profile: str) -> Path:
+        """Evidence and pages of the last run of a profile."""
+        return self.build / ("reproduction" if profile == "standard" else f"reproduction-{profile}")
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Which engine, how many workers (0: one per core), memory and time limits, address of a Dask scheduler."""
+
+    name: str = "local"
+    workers: int = 0
+    memory_gb: float = 8.0
+    seconds: float = 120.0
+    address: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What a run of the suite gave.
+
+    Attributes:
+        noisy: Timed claims left alone because the host was too noisy; their committed evidence stays in force.
+        computed: Number of replicates computed in this run.
+        workers: Processes that computed them.
+    """
+
+    runs: dict[str, ClaimRun] = field(default_factory=dict)
+    noisy: list[str] = field(default_factory=list)
+    computed: int = 0
+    cpu_seconds: float = 0.0
+    workers: int = 0
+
+
+def run(
+    claims: Sequence[Claim],
+    settings: Settings,
+    engine: EngineSettings,
+    store: Store,
+    told: Callable[[ClaimRun | None], None] = lambda run: None,
+) -> Outcome:
+    """Runs claims to their verdicts: timed ones last, alone, each by one process.
+
+    Args:
+        claims: Checked claims.
+        settings: What the profile fixes.
+        engine: Where to compute.
+        store: Read for what is known; held for writing only while something is computed.
+        told: Called when a claim is done and after every chunk.
+    """
+    outcome = Outcome()
+    for claim in claims:
+        outcome.runs[claim.path] = ClaimRun(claim, settings, store.results(claim.path))
+    # A claim whose replicates are all stored is done after one step without any engine.
+    pending = [r for r in outcome.runs.values() if r.step()]
+    for finished in outcome.runs.values():
+        if finished.done:
+            told(finished)
+    if not pending:
+        return outcome
+    with store.writing():
+        plain_runs = [r for r in pending if not r.claim.timed]
+        timed = [r for r in pending if r.claim.timed]
+        if plain_runs:
+            _compute(plain_runs, settings, engine, store, outcome, told)
+        if timed:
+            _compute_timed(timed, settings, engine, store, outcome, told)
+    outcome.computed = sum(r.count for c in outcome.runs.values() for r in c.computed)
+    outcome.cpu_seconds = sum(r.cpu for c in outcome.runs.values() for r in c.computed)
+    return outcome
+
+
+def _compute(
+    runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
+) -> None:
+    started = engines.start(engine.name, engine.workers, engine.memory_gb, engine.address)
+    outcome.workers = max(outcome.workers, started.workers)
+    finished = False
+    try:
+        Suite(runs, store, started, settings, told).run()
+        finished = True
+    finally:
+        started.close(now=not finished)
+
+
+def _compute_timed(
+    runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
+) -> None:
+    alone = EngineSettings("local", 1, engine.memory_gb, engine.seconds)
+    started = engines.Local(1, alone.memory_gb)
+    try:
+        ratio = abs(started.call(worker.timing_control, alone.seconds))
+    finally:
+        started.close(now=True)
+    if not ratio < QUIET:
+        outcome.noisy = [r.claim.path for r in runs]
+        return
+    for run_ in runs:
+        _compute([run_], settings, alone, store, outcome, told)
+
+
+def write(outcome: Outcome, places: Places, target: Path, committed: Mapping[str, Evidence]) -> dict[str, Evidence]:
+    """Writes the evidence of every claim that is done, and its run file where the evidence changed; all by claim."""
+    found = {}
+    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    commit = _commit(places.root)
+    for path, run_ in outcome.runs.items():
+        if not run_.done:
+            continue
+        record = evidence.assemble(run_, committed.get(path))
+        found[path] = record
+        changed = evidence.write(record, target / "evidence" / f"{path}.json")
+        file = target / "runs" / f"{path}.json"
+        if changed or not file.is_file():
+            same = committed.get(path) is not None and evidence.text(committed[path]) == evidence.text(record)
+            kept = places.reports / "runs" / f"{path}.json"
+            workers = 1 if run_.claim.timed else outcome.workers
+            # Evidence that came out as committed keeps the cost, host and date of the run that is committed.
+            cost = evidence.read(kept) if same and kept.is_file() else evidence.cost(run_, workers, commit, date)
+            evidence.write(cost, file)
+    return found
+
+
+def _commit(root: Path) -> str:
+    try:
+        shown = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        )
+        return shown.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def remove_strangers(target: Path, known: Iterable[str]) -> None:
+    """Removes evidence and run files of claims that no longer have a file."""
+    keep = set(known)
+    for folder in ("evidence", "runs"):
+        for path in (target / folder).glob("*/*.json"):
+            if f"{path.parent.name}/{path.stem}" not in keep:
+                path.unlink()
+
+
+def accept(
+    paths: Sequence[str], claims: Mapping[str, Claim], places: Places, settings: Settings, all_claims: Iterable[str]
+) -> list[str]:
+    """Copies changed evidence of the last standard run into `reports/`; the claims that changed.
+
+    Raises:
+        ClaimsError: No standard run, other settings than the default, a stale run, or a changed declaration or trial
+            without a new entry in `revisions`.
+    """
+    source = places.reproduction("standard")
+    accepted = []
+    for path in paths:
+        file = source / "evidence" / f"{path}.json"
+        if not file.is_file():
+            raise ClaimsError(f"{path}: there is no evidence of a standard run to accept; run make claim CLAIM={path} first")
+        record = evidence.read(file)
+        claim = claims[path]
+        kept = places.reports / "evidence" / f"{path}.json"
+        committed = evidence.read(kept) if kept.is_file() else None
+        _refuse_stale(record, claim, settings)
+        if committed is not None:
+            refuse_unrevised(record, committed, claim)
+            if record["timed"] and evidence.drift(committed, record).reproduced and _same_declared(record, committed):
+                continue
+        if evidence.write(record, kept):
+            evidence.write(evidence.read(source / "runs" / f"{path}.json"), places.reports / "runs" / f"{path}.json")
+            accepted.append(path)
+    remove_strangers(places.reports, all_claims)
+    return accepted
+
+
+def _same_declared(record: Evidence, committed: Evidence) -> bool:
+    keys = ("declaration_sha256", "trial_sha256", "revisions", "statement", "notes", "references", "guide", "versions")
+    return all(record[key] == committed[key] for key in keys)
+
+
+def _refuse_stale(record: Evidence, claim: Claim, settings: Settings) -> None:
+    path = claim.path
+    if record["base_seed"] != settings.base_seed:
+        raise ClaimsError(f"{path}: was run with base_seed={record['base_seed']}; only the default {settings.base_seed} is accepted")
+    declared = plan.sha256(plain(plan.declaration(claim, settings.alpha, record["looks"])))
+    if declared != record["declaration_sha256"] or record["trial_sha256"] != _trial(claim):
+        raise ClaimsError(f"{path}: claim file or trial changed after the run; run make claim CLAIM={path} again")
+
+
+def _trial(claim: Claim) -> str:
+    from claims.fingerprint import trial_sha256
+
+    return trial_sha256(claim.trial)
+
+
+def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> None:
+    """Refuses evidence whose declaration, or whose outcomes for the first stored seeds, moved without a revision.
+
+    Raises:
+        ClaimsError: Names what moved and the next step.
+    """
+    revisions, before = len(claim.revisions), len(committed["revisions"])
+    if revisions < before:
+        raise ClaimsError(f"{claim.path}: revisions: entries are never removed ({before} committed, {revisions} in the file)")
+    if revisions > before:
+        return
+    step = "add an entry {what, why} to revisions: it draws fresh seeds and keeps the old verdict in the record"
+    if record["declaration_sha256"] != committed["declaration_sha256"]:
+        moved = [k for k in record["declaration"] if record["declaration"][k] != committed["declaration"].get(k)]
+        raise ClaimsError(f"{claim.path}: the declaration changed ({', '.join(moved) or 'defaults'}); {step}")
+    if record["trial_sha256"] != committed["trial_sha256"] and not record["timed"]:
+        for now, then in zip(record["conditions"], committed["conditions"], strict=True):
+            if not _first_agree(now["outcomes"], then["outcomes"]):
+                raise ClaimsError(f"{claim.path}: the changed trial gives other outcomes in {now['name']}; {step}")
+
+
+def _first_agree(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
+    """Whether the outcomes of the first 8 replicates that both know are equal (to 1e-6: processors differ)."""
+    for name in now.keys() & then.keys():
+        pairs = zip(_flat(now[name][:8]), _flat(then[name][:8]), strict=True)
+        if not all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) or (a != a and b != b) for a, b in pairs):
+            return False
+    return bool(now.keys() & then.keys())
+
+
+def _flat(values: Sequence[Any]) -> list[float]:
+    return [x for value in values for x in (value if isinstance(value, list) else [value])]
+
+
+
+def exit_code(drifts: Sequence[Drift], found: Mapping[str, Evidence], incomplete: bool) -> int:
+    """0 all as committed, 1 verdict drift, 3 a verdict became invalid, 4 incomplete; timed claims never change it."""
+    if incomplete:
+        return 4
+    judged = [d for d in drifts if not d.timed]
+    if any(d.after == "invalid" and d.before != "invalid" for d in judged):
+        return 3
+    return int(any(d.before is not None and not d.reproduced for d in judged))

@@ -1,0 +1,328 @@
+"""The loop of looks: run what is missing, judge, stop; for one claim and for a suite of them on one engine."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from claims import plan, statistics
+from claims.engine import Engine
+from claims.plan import Cell, Job
+from claims.schema import Claim
+from claims.statistics.controls import clearly_smaller, exact_names
+from claims.store import Result, Store
+
+CONTROL_LOOKS = (8, 16, 32)
+# Decimal digits kept of an outcome, so that what is judged is what the evidence file says.
+DIGITS = 10
+# Wall seconds of work that travel together, and the guess for a job that was never measured.
+CHUNK_SECONDS, UNKNOWN_SECONDS = 1.0, 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a profile fixes: the planned looks, alpha per claim and direction, the base seed, seconds per replicate."""
+
+    looks: tuple[int, ...] = (8, 16, 32, 64, 128)
+    alpha: float = 0.01
+    base_seed: int = 0
+    seconds: float = 120.0
+
+
+@dataclass
+class CellRun:
+    """A condition or control under way: its looks, how far it has got and what was judged there."""
+
+    cell: Cell
+    rule: Mapping[str, Any]
+    looks: tuple[int, ...]
+    alpha: float
+    close: float
+    rerun: bool = False
+    at: int = 0
+    active: bool = True
+    results: list[Result] = field(default_factory=list)
+    judgement: statistics.Judgement | None = None
+
+    @property
+    def target(self) -> int:
+        """Replicates planned up to the current look."""
+        return self.looks[self.at]
+
+    def outcomes(self) -> dict[str, np.ndarray]:
+        """Rounded outcomes, shape (n,) or (n, points of the curve); failed replicates are NaN rows."""
+        return outcome_arrays(self.results, exact_names(self.rule))
+
+    def judge(self) -> statistics.Judgement:
+        """The judgement at the current look, from all replicates so far."""
+        outcomes = self.outcomes()
+        self.judgement = statistics.judge(
+            self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
+            population=population(self.cell.real, outcomes),
+        )  # fmt: skip
+        return self.judgement
+
+    def label(self, level: float) -> str:
+        """holds, fails or undecided at a level, from the looks so far."""
+        assert self.judgement is not None
+        return statistics.label(self.judgement.ph, self.judgement.pf, level)
+
+
+def population(real: str | None, outcomes: Mapping[str, np.ndarray]) -> tuple[float, float] | None:
+    """Sizes of training and test set where a condition speaks of the population behind a data set."""
+    if real != "population":
+        return None
+    return float(np.nanmean(outcomes["n_train"])), float(np.nanmean(outcomes["n_test"]))
+
+
+def outcome_arrays(results: Iterable[Result], exact: frozenset[str]) -> dict[str, np.ndarray]:
+    """Outcomes of results in seed order; rounded to 10 significant digits but for those in `exact`."""
+    results = list(results)
+    names = sorted({name for result in results for name in result.outcomes})
+    arrays = {}
+    for name in names:
+        example = next(result.outcomes[name][0] for result in results if name in result.outcomes)
+        blank = [math.nan] * len(example) if isinstance(example, list) else math.nan
+        rows = [row for result in results for row in result.outcomes.get(name, [blank] * result.count)]
+        array = np.asarray(rows, dtype=float)
+        arrays[name] = array if name in exact else rounded(array)
+    return arrays or {"": np.full(sum(result.count for result in results), math.nan)}
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Values to 10 significant digits, NaN and infinities as they are."""
+    flat = [float(f"{value:.{DIGITS}g}") for value in values.ravel().tolist()]
+    return np.array(flat).reshape(values.shape)
+
+
+class ClaimRun:
+    """One claim on trial. `step` gives the jobs that the next judgement needs, until there are none."""
+
+    def __init__(self, claim: Claim, settings: Settings, known: Mapping[str, Result]) -> None:
+        """Plans the claim's cells.
+
+        Args:
+            claim: A claim that passed `claims.contract`.
+            settings: Looks, alpha, base seed.
+            known: Stored results of the claim by key.
+        """
+        self.claim, self.settings, self.known = claim, settings, dict(known)
+        self.rule = plan.criterion(claim)
+        self.done = False
+        self.retried: set[str] = set()
+        self.computed: list[Result] = []
+        cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
+        self.all_looks = tuple(n for n in settings.looks if n <= cap) or (cap,)
+        conditions = [cell for cell in plan.cells(claim) if cell.role == "condition"]
+        close = settings.alpha / len(conditions)
+        self.conditions = [self._run(cell, self.all_looks, close) for cell in conditions]
+        looks = tuple(n for n in CONTROL_LOOKS if n <= cap) or (cap,)
+        self.controls = [self._run(cell, looks, settings.alpha) for cell in plan.cells(claim) if cell.role != "condition"]
+
+    def _run(self, cell: Cell, looks: tuple[int, ...], close: float, rerun: bool = False) -> CellRun:
+        planned = (32,) if cell.real == "population" else statistics.planned_looks(self.rule, looks)
+        return CellRun(cell, self.rule, planned, self.settings.alpha, close, rerun)
+
+    def step(self) -> list[Job]:
+        """Jobs that are missing for the current look of every open cell; none once the claim is done."""
+        while not self.done:
+            missing = [job for run in self._active() for job in self._gather(run)]
+            if missing:
+                return missing
+            for run in self._active():
+                run.judge()
+            self._close_conditions()
+            self._close_controls()
+            self.done = not self._active()
+            for run in self._active():
+                run.at += 1
+        return []
+
+    def add(self, result: Result) -> None:
+        """Takes a result that was computed for one of the jobs of `step`."""
+        self.known[result.key] = result
+        self.computed.append(result)
+
+    def verdict(self) -> statistics.Verdict:
+        """The k-of-C verdict over the conditions as judged so far."""
+        judged = [(run.cell.name, run.judgement) for run in self.conditions if run.judgement is not None]
+        return statistics.verdict(
+            [name for name, _ in judged], [j.ph for _, j in judged], [j.pf for _, j in judged],
+            self.claim.quantifier, self.settings.alpha,
+        )  # fmt: skip
+
+    def passes(self, run: CellRun) -> tuple[bool, str]:
+        """Whether a control behaves, and the reason in words."""
+        label = run.label(self.settings.alpha)
+        if run.cell.role == "positive":
+            return label == "holds", f"the criterion {_verb(label)} where the effect is known to be there"
+        if label == "undecided" and self._clearly_smaller(run):
+            return True, "undecided, but clearly smaller than where the criterion holds"
+        if label == "undecided":
+            return False, "control too weak: undecided, and not clearly smaller than where the criterion holds"
+        return label == "fails", f"the criterion {_verb(label)} where the mechanism is removed"
+
+    def _active(self) -> list[CellRun]:
+        return [run for run in (*self.conditions, *self.controls) if run.active]
+
+    def _gather(self, run: CellRun) -> list[Job]:
+        """Collects what is stored for the current look; the jobs that are missing."""
+        jobs = plan.jobs(self.claim, run.cell, self.settings.base_seed, run.target)
+        missing = [job for job in jobs if not self._settled(self.known.get(job.key))]
+        if not missing:
+            run.results = [self.known[job.key] for job in jobs]
+        return missing
+
+    def _settled(self, result: Result | None) -> bool:
+        return result is not None and (result.final or result.key in self.retried)
+
+    def _close_conditions(self) -> None:
+        verdict = self.verdict()
+        for run in self.conditions:
+            last = run.at + 1 == len(run.looks)
+            over = run.judgement is None or run.judgement.state != "open" or last
+            # A real data set is shown decided wherever it can be, also when the verdict stands without it.
+            if over or (verdict.label == "supported" and run.cell.real is None):
+                run.active = False
+
+    def _close_controls(self) -> None:
+        conditions_done = not any(run.active for run in self.conditions)
+        for index, run in enumerate(self.controls):
+            if not run.active:
+                continue
+            assert run.judgement is not None
+            label, last = run.label(self.settings.alpha), run.at + 1 == len(run.looks)
+            if label == "undecided" and not last and run.judgement.state != "broken":
+                run.active = not (run.judgement.state == "saturated")
+            elif label == "undecided" and run.cell.role == "negative" and self._extend(run, conditions_done):
+                continue
+            else:
+                run.active = False
+            wrong = label == "holds" if run.cell.role == "negative" else label != "holds"
+            if not run.active and wrong and not run.rerun:
+                fresh = replace(run.cell, stream=plan.RERUN[run.cell.role])
+                self.controls[index] = self._run(fresh, run.looks, run.close, rerun=True)
+                self.controls[index].at = -1  # `step` moves it to its first look
+
+    def _extend(self, run: CellRun, conditions_done: bool) -> bool:
+        """Lets an undecided negative control run on to the full cap; False where that is over or not needed."""
+        longer = statistics.planned_looks(self.rule, self.all_looks)
+        if run.target >= longer[-1] or (conditions_done and self._clearly_smaller(run)):
+            return False
+        run.at, run.looks = longer.index(run.target), longer
+        return True
+
+    def _clearly_smaller(self, run: CellRun) -> bool:
+        """Whether the control's interval lies on the far side of the smallest estimate among the holding conditions."""
+        verdict, control = self.verdict(), run.judgement
+        holding = {*verdict.holds, *verdict.holds_star}
+        judged = [r.judgement for r in self.conditions if r.cell.name in holding and r.judgement is not None]
+        return control is not None and all(clearly_smaller(self.rule, control, other) for other in judged)
+
+
+def _verb(label: str) -> str:
+    return {"holds": "holds", "fails": "fails", "undecided": "is undecided"}[label]
+
+
+class Suite:
+    """Claims on one engine: results are stored on arrival, the dearest claims go first, short jobs travel together."""
+
+    def __init__(
+        self,
+        runs: Sequence[ClaimRun],
+        store: Store,
+        engine: Engine,
+        settings: Settings,
+        told: Callable[[ClaimRun | None], None] = lambda run: None,
+    ) -> None:
+        """Prepares the queue.
+
+        Args:
+            runs: Claims that are not done.
+            store: Held for writing by the caller.
+            engine: Where the jobs run.
+            settings: For the time limit.
+            told: Called with a claim when it is done, and with None after every chunk.
+        """
+        self.store, self.engine, self.settings, self.told = store, engine, settings, told
+        self.seconds = {run.claim.path: _mean_wall(run.known.values()) for run in runs}
+        self.runs = {run.claim.path: run for run in runs}
+        self.queues: dict[str, list[Job]] = {}
+        self.flying: dict[Future[list[Result]], list[Job]] = {}
+
+    def run(self) -> None:
+        """Runs every claim to its end."""
+        for run in self.runs.values():
+            self._advance(run)
+        while self.flying or self.queues:
+            while self.queues and len(self.flying) < 2 * self.engine.workers:
+                self._launch(self._next_chunk())
+            landed, _ = wait(self.flying, return_when=FIRST_COMPLETED)
+            for future in landed:
+                self._land(self.flying.pop(future), future)
+            self.told(None)
+
+    def _advance(self, run: ClaimRun) -> None:
+        jobs = run.step()
+        if jobs:
+            self.queues[run.claim.path] = jobs
+        elif run.done:
+            self.told(run)
+
+    def _next_chunk(self) -> list[Job]:
+        """Jobs of the claim with most work left, about a second of them; alone while their cost is unknown."""
+        path = max(self.queues, key=lambda p: (len(self.queues[p]) * (self.seconds[p] or UNKNOWN_SECONDS), p))
+        queue, each = self.queues[path], self.seconds[path]
+        fair = math.ceil(sum(map(len, self.queues.values())) / (2 * self.engine.workers))
+        size = 1 if each is None else max(1, min(int(CHUNK_SECONDS / max(each, 1e-4)), fair))
+        chunk, rest = queue[:size], queue[size:]
+        if rest:
+            self.queues[path] = rest
+        else:
+            del self.queues[path]
+        return chunk
+
+    def _launch(self, jobs: list[Job]) -> None:
+        limit = sum(self.settings.seconds * (len(job.seeds) if job.batched else 1) for job in jobs)
+        self.flying[self.engine.submit(jobs, limit)] = jobs
+
+    def _land(self, jobs: list[Job], future: Future[list[Result]]) -> None:
+        error = future.exception()
+        if error is not None and len(jobs) > 1:
+            for job in jobs:  # one of them killed the worker: alone, each answers for itself
+                self._launch([job])
+            return
+        run = self.runs[jobs[0].claim]
+        results = future.result() if error is None else [_killed(jobs[0], error)]
+        again = []
+        for job, result in zip(jobs, results, strict=True):
+            if result.status == "killed":
+                before = run.known.get(job.key)
+                result = replace(result, attempts=(before.attempts if before else 0) + 1)
+                if job.key not in run.retried and not result.final:
+                    again.append(job)
+                run.retried.add(job.key)
+            run.add(result)
+        self.store.put(run.known[job.key] for job in jobs)
+        done = [r for r in run.computed if r.status == "ok"]
+        self.seconds[run.claim.path] = _mean_wall(done)
+        for job in again:
+            self._launch([job])
+        waiting = run.claim.path in self.queues or any(
+            job.claim == run.claim.path for flying in self.flying.values() for job in flying
+        )
+        if not waiting:
+            self._advance(run)
+
+
+def _killed(job: Job, error: BaseException) -> Result:
+    told = "ran over its time" if isinstance(error, TimeoutError) else f"its process died ({type(error).__name__}: {error})"
+    return Result(job.key, job.claim, job.cell, job.stream, job.first, len(job.seeds), "killed", {}, told)
+
+
+def _mean_wall(results: Iterable[Result]) -> float | None:
+    walls = [result.wall for result in results if result.status == "ok"]
+    return sum(walls) / len(walls) if walls else None

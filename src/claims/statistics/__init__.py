@@ -1,0 +1,35 @@
+"""Decision engine: from outcomes and a criterion to p-values, labels and verdicts. Imports numpy and scipy only."""
+
+from claims.statistics.criteria import complete, curve_names, describe, outcome_names, statistical
+from claims.statistics.judge import Judgement, LeafResult, Look, judge, planned_looks
+from claims.statistics.verdict import (
+    ErrorStatement,
+    Published,
+    Verdict,
+    conditions_needed,
+    error_statement,
+    label,
+    sensitivity,
+    verdict,
+)
+
+__all__ = [
+    "ErrorStatement",
+    "Judgement",
+    "LeafResult",
+    "Look",
+    "Published",
+    "Verdict",
+    "complete",
+    "conditions_needed",
+    "curve_names",
+    "describe",
+    "error_statement",
+    "judge",
+    "label",
+    "outcome_names",
+    "planned_looks",
+    "sensitivity",
+    "statistical",
+    "verdict",
+]

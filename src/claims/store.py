@@ -1,0 +1,154 @@
+"""Append-only store of replicates: one SQLite file, one writer, committed on arrival."""
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from claims.errors import ClaimsError
+
+Status = Literal["ok", "failed", "killed"]
+# A job that was killed, timed out or ran out of memory is tried again in later runs, this often in all.
+ATTEMPTS = 3
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS result (
+    key TEXT PRIMARY KEY, claim TEXT NOT NULL, cell TEXT NOT NULL, stream INTEGER NOT NULL, first INTEGER NOT NULL,
+    count INTEGER NOT NULL, status TEXT NOT NULL, outcomes TEXT NOT NULL, error TEXT NOT NULL,
+    cpu REAL NOT NULL, wall REAL NOT NULL, attempts INTEGER NOT NULL, environment TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_claim ON result (claim);
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a job.
+
+    Attributes:
+        status: `ok`; `failed` where it raised or returned a bad value, which is final for its key; `killed` where its
+            process died or ran over its time or memory.
+        outcomes: Per outcome one entry per replicate: a number, or a list for a curve.
+        cpu: CPU seconds of the whole job. wall: elapsed seconds.
+    """
+
+    key: str
+    claim: str
+    cell: str
+    stream: int
+    first: int
+    count: int
+    status: Status
+    outcomes: dict[str, list[Any]]
+    error: str = ""
+    cpu: float = 0.0
+    wall: float = 0.0
+    attempts: int = 1
+    environment: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether the job is not computed again."""
+        return self.status != "killed" or self.attempts >= ATTEMPTS
+
+
+class Store:
+    """Results by key; reading is free, writing is for the one process that holds `writing`."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates the store at `path`.
+
+        Raises:
+            ClaimsError: The file cannot be created or is no store.
+        """
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=20, isolation_level=None)
+            # NORMAL: a crash of the machine may lose the last commits, a crash of the process none.
+            self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
+        except (OSError, sqlite3.Error) as error:
+            raise ClaimsError(
+                f"{path}: the store cannot be opened ({error}); free the path, or move the file away to start a new store"
+            ) from None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the right to write; a second run in the same checkout is refused, so that nothing is computed twice.
+
+        Raises:
+            ClaimsError: Another process holds it.
+        """
+        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+                raise ClaimsError(
+                    f"{self.path}: another run (process {holder}) is computing in this checkout; wait until it ends, or stop it"
+                ) from None
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(lock)
+
+    def results(self, claim: str) -> dict[str, Result]:
+        """All results of one claim by key, whatever version of trial or libraries they come from."""
+        try:
+            rows = self._db.execute(
+                "SELECT key, claim, cell, stream, first, count, status, outcomes, error, cpu, wall, attempts, environment"
+                " FROM result WHERE claim = ?",
+                (claim,),
+            ).fetchall()
+            return {row[0]: Result(*row[:7], json.loads(row[7]), *row[8:]) for row in rows}
+        except (sqlite3.Error, ValueError) as error:
+            raise ClaimsError(
+                f"{self.path}: the store is damaged ({error}); move it away, and the run computes what is missing"
+            ) from None
+
+    def put(self, results: Iterable[Result]) -> None:
+        """Stores results in one transaction; a result for a known key replaces it only where that one was killed.
+
+        Raises:
+            ClaimsError: The disk is full or the file cannot be written.
+        """
+        rows: Sequence[tuple[Any, ...]] = [
+            (r.key, r.claim, r.cell, r.stream, r.first, r.count, r.status, json.dumps(r.outcomes), r.error,
+             r.cpu, r.wall, r.attempts, r.environment)
+            for r in results
+        ]  # fmt: skip
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT INTO result VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (key) DO UPDATE SET"
+                " status=excluded.status, outcomes=excluded.outcomes, error=excluded.error, cpu=excluded.cpu,"
+                " wall=excluded.wall, attempts=excluded.attempts, environment=excluded.environment"
+                " WHERE result.status = 'killed'",
+                rows,
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise ClaimsError(
+                f"{self.path}: results cannot be stored ({error}); free disk space and start again: what is stored is kept"
+            ) from None
+
+    def merge(self, other: "Store") -> int:
+        """Copies what another store has and this one lacks; the number of results copied."""
+        before = self._db.execute("SELECT COUNT(*) FROM result").fetchone()[0]
+        claims = [row[0] for row in other._db.execute("SELECT DISTINCT claim FROM result ORDER BY claim")]
+        for claim in claims:
+            self.put(other.results(claim).values())
+        return int(self._db.execute("SELECT COUNT(*) FROM result").fetchone()[0]) - int(before)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()

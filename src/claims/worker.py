@@ -1,0 +1,134 @@
+"""What runs inside a worker process: jobs in, results out, nothing of the parent's imports."""
+
+import json
+import math
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from claims.fingerprint import load_trial
+from claims.plan import Job
+from claims.store import Result
+
+# Read by the numerical libraries when they are first imported; set by the parent before a worker starts.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class BadOutcome(Exception):
+    """A trial returned something else than what its claim asks for."""
+
+
+def prepare(memory_bytes: int) -> None:
+    """Limits the worker's memory and quiets its libraries; called once in each new worker."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what ends
+    warnings.simplefilter("ignore")
+
+
+def run(jobs: Sequence[Job]) -> list[Result]:
+    """The results of the jobs, in order; a job that raises or returns a bad value gives a `failed` result."""
+    return [_result(job) for job in jobs]
+
+
+def _result(job: Job) -> Result:
+    import threadpoolctl
+
+    environment = json.dumps({"host": os.uname().nodename, "threads": job.threads})
+    common = (job.key, job.claim, job.cell, job.stream, job.first, len(job.seeds))
+    cpu, wall = time.process_time(), time.perf_counter()
+    try:
+        trial = load_trial(job.trial)
+        with threadpoolctl.threadpool_limits(job.threads):
+            _set_torch_threads(trial, job.threads)
+            cpu, wall = time.process_time(), time.perf_counter()  # imports are not the trial's cost
+            returned = trial(job.seeds, **job.parameters) if job.batched else trial(job.seeds[0], **job.parameters)
+        spent = time.process_time() - cpu, time.perf_counter() - wall
+        return Result(*common, "ok", _outcomes(returned, job), "", *spent, environment=environment)
+    except MemoryError:
+        spent = time.process_time() - cpu, time.perf_counter() - wall
+        return Result(*common, "killed", {}, "ran out of memory", *spent, environment=environment)
+    except Exception as error:
+        spent = time.process_time() - cpu, time.perf_counter() - wall
+        return Result(*common, "failed", {}, _told(error), *spent, environment=environment)
+
+
+def _set_torch_threads(trial: Callable[..., Any], threads: int) -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+def _told(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{'' if isinstance(error, BadOutcome) else place}"
+
+
+def _outcomes(returned: Any, job: Job) -> dict[str, list[Any]]:
+    """The needed outcomes as plain lists, one entry per replicate; a replicate that is not finite keeps its NaN.
+
+    Raises:
+        BadOutcome: An outcome is missing, of a wrong shape or no number.
+    """
+    if not isinstance(returned, Mapping):
+        raise BadOutcome(f"the trial must return a mapping of outcomes, got {type(returned).__name__}")
+    found: dict[str, list[Any]] = {}
+    for name in returned:
+        value = returned[name]
+        plain = value.tolist() if hasattr(value, "tolist") else value
+        rows = list(plain) if job.batched and isinstance(plain, list | tuple) else [plain]
+        if len(rows) != len(job.seeds):
+            raise BadOutcome(f"{name}: must have one entry for each of {len(job.seeds)} seeds, got {len(rows)}")
+        found[str(name)] = [_number(row, str(name), job.curves.get(str(name))) for row in rows]
+    for name in job.outcomes:
+        if name not in found:
+            raise BadOutcome(f"{name}: the criterion needs this outcome, the trial returned {', '.join(found) or 'none'}")
+    if not job.batched and not all(_finite(found[name][0]) for name in job.outcomes):
+        bad = next(name for name in job.outcomes if not _finite(found[name][0]))
+        raise BadOutcome(f"{bad}: must be finite, got {found[bad][0]}")
+    return found
+
+
+def _number(value: Any, name: str, points: int | None) -> Any:
+    if points is None and not isinstance(value, list | tuple):
+        return _float(value, name)
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(plain, list | tuple):
+        raise BadOutcome(f"{name}: must be a curve of {points} numbers, got {value!r}")
+    if points is not None and len(plain) != points:
+        raise BadOutcome(f"{name}: must be a curve of {points} numbers, got {len(plain)}")
+    return [_float(item, name) for item in plain]
+
+
+def _float(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise BadOutcome(f"{name}: must be a number, got {value!r}") from None
+
+
+def _finite(value: Any) -> bool:
+    return all(math.isfinite(item) for item in value) if isinstance(value, list) else math.isfinite(value)
+
+
+def timing_control() -> float:
+    """Median log ratio of the times of two identical arms, measured as timed trials are: 0 on a quiet host.
+
+    32 replicates, the arms in turn as ABBA, the smallest of three inner runs of about 2 ms each.
+    """
+    ratios = []
+    for replicate in range(32):
+        times: dict[str, float] = {"a": math.inf, "b": math.inf}
+        for arm in ("abba" if replicate % 2 else "baab") + "ab":
+            start = time.process_time()
+            sum(i * i for i in range(20_000))
+            times[arm] = min(times[arm], time.process_time() - start)
+        ratios.append(math.log(times["a"] / times["b"]))
+    return sorted(ratios)[16]
