@@ -1,37 +1,40 @@
 """Trials on ensembles of trees: overfitting of boosting and bagging, training time, what XGBoost's interface takes."""
 
+import contextlib
 import gc
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import xgboost
 from lightgbm import LGBMClassifier
 from numpy.typing import NDArray
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification, make_regression
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from xgboost import XGBClassifier
 
 from experiments.common import streams
+
+CLOCKS = ("_s", "_wall_s")
 
 
 def late_rise(
     seed: int,
     *,
     data: str = "generated",
-    n_train: int = 400,
+    n_train: int = 200,
     flipped: float = 0.0,
     booster: str = "xgboost",
-    trees: int = 200,
-    learning_rate: float = 0.1,
+    learning_rate: float = 0.3,
+    trees: int = 100,
 ) -> dict[str, float]:
     """How much worse each ensemble tests with all its trees than with the number that other rows say is best.
 
     Half of the held-out rows picks the number of trees, as early stopping would, the other half tests; so an ensemble
-    that no longer changes comes out at nothing on average, not above it. Outcomes per arm: `_error_rise` (test error
-    with all trees minus test error with the best number, in [-1, 1]) and `_loss_growth` (the same two log losses as a
-    ratio, above 0). Both arms are judged on the same rows; probabilities are cut at 1 in 200.
+    that only wavers comes out at nothing on average, not above it. Outcomes per arm: `_loss_rise`, the log loss with
+    all trees relative to the log loss with the number picked, minus 1 (0.2: a fifth worse), and `_error_rise`, the
+    difference of the two error rates, in [-1, 1]; each picked by its own measure. Both arms are judged on the same
+    rows; probabilities are cut at 1 in 200 of either end, so that no vote is infinitely wrong.
 
     Args:
         seed: Draws the data, the split and both ensembles.
@@ -40,22 +43,22 @@ def late_rise(
         n_train: Generated rows to train on; 2,000 more are held out.
         flipped: Share of wrong labels in the generated data, training and held out, in [0, 0.5].
         booster: "xgboost" (depth 6), "gradient-boosting" (scikit-learn's, depth 3) or "forest", a second forest.
-        trees: Trees of each ensemble.
-        learning_rate: Step of each boosting round.
+        learning_rate: Step of each boosting round; 0.3 is XGBoost's own default.
+        trees: Trees of each ensemble, as many as both libraries grow by default.
     """
     data_seed, split_seed, boosting_seed, forest_seed = streams(seed, 4)
     X, y = _binary_data(data, n_train + 2000, flipped, data_seed)
     rows = np.random.default_rng(split_seed).permutation(len(X))
     n_train = n_train if data == "generated" else len(X) // 3
-    train, best_picker, test = rows[:n_train], rows[n_train::2], rows[n_train + 1 :: 2]
+    train, picker, test = rows[:n_train], rows[n_train::2], rows[n_train + 1 :: 2]
     boosting = _ensemble(booster, trees, learning_rate, boosting_seed).fit(X[train], y[train])
     forest = _ensemble("forest", trees, learning_rate, forest_seed).fit(X[train], y[train])
     outcomes = {}
     for name, ensemble in {"boosting": boosting, "forest": forest}.items():
-        picking, testing = ((_after_each_tree(ensemble, X[part]), y[part]) for part in (best_picker, test))
-        error, loss = _errors(*testing), _log_losses(*testing)
+        picking, testing = ((_as_trees_are_added(ensemble, X[part]), y[part]) for part in (picker, test))
+        loss, error = _log_losses(*testing), _errors(*testing)
+        outcomes[f"{name}_loss_rise"] = float(loss[-1] / loss[np.argmin(_log_losses(*picking))] - 1)
         outcomes[f"{name}_error_rise"] = float(error[-1] - error[np.argmin(_errors(*picking))])
-        outcomes[f"{name}_loss_growth"] = float(loss[-1] / loss[np.argmin(_log_losses(*picking))])
     return outcomes
 
 
@@ -77,14 +80,15 @@ def _ensemble(name: str, trees: int, learning_rate: float, seed: int) -> Any:
     return XGBClassifier(n_estimators=trees, learning_rate=learning_rate, max_depth=6, n_jobs=1, random_state=seed)
 
 
-def _after_each_tree(ensemble: Any, X: NDArray[Any]) -> NDArray[np.float64]:
-    """Probability of class 1 after 1, 2, ... trees, shape (trees, rows)."""
+def _as_trees_are_added(ensemble: Any, X: NDArray[Any]) -> NDArray[np.float64]:
+    """Probability of class 1 after each fifth tree, shape (trees / 5, rows)."""
     if isinstance(ensemble, RandomForestClassifier):
         votes = np.stack([tree.predict_proba(X)[:, 1] for tree in ensemble.estimators_])
-        return votes.cumsum(axis=0) / np.arange(1, len(votes) + 1)[:, None]
+        return (votes.cumsum(axis=0) / np.arange(1, len(votes) + 1)[:, None])[4::5]
     if isinstance(ensemble, GradientBoostingClassifier):
-        return np.stack([stage[:, 1] for stage in ensemble.staged_predict_proba(X)])
-    return np.stack([ensemble.predict_proba(X, iteration_range=(0, k + 1))[:, 1] for k in range(ensemble.n_estimators)])
+        return np.stack([stage[:, 1] for stage in ensemble.staged_predict_proba(X)])[4::5]
+    ends = range(5, ensemble.n_estimators + 1, 5)
+    return np.stack([ensemble.predict_proba(X, iteration_range=(0, end))[:, 1] for end in ends])
 
 
 def _errors(probabilities: NDArray[np.float64], y: NDArray[Any]) -> NDArray[np.float64]:
@@ -93,3 +97,115 @@ def _errors(probabilities: NDArray[np.float64], y: NDArray[Any]) -> NDArray[np.f
 
 def _log_losses(probabilities: NDArray[np.float64], y: NDArray[Any]) -> NDArray[np.float64]:
     return -np.log(np.clip(np.where(y == 1, probabilities, 1 - probabilities), 0.005, 0.995)).mean(axis=1)
+
+
+def training_seconds(
+    seed: int,
+    *,
+    rows: int = 1000,
+    columns: int = 20,
+    trees: int = 100,
+    data: str = "generated",
+    settings: str = "matched",
+    repeats: int = 2,
+    same: bool = False,
+) -> dict[str, float]:
+    """Seconds that each library takes to fit a booster to the same rows with one thread.
+
+    Per arm `_s`, CPU seconds, and `_wall_s`, elapsed seconds, each the least of `repeats` runs; the arms take turns in
+    an order that is reversed from one round to the next and from one seed to the next. `_error` is the test error of
+    the fitted booster, in [0, 1], so that a fast but worse fit would be seen.
+
+    Args:
+        seed: Draws the data; the first bit decides which arm begins.
+        rows: Generated rows to train on.
+        columns: Generated columns, of which 10 carry signal; a tenth of the labels is wrong.
+        trees: Boosting rounds of each library.
+        data: "generated" or "digits" (odd against even digits, a third of the rows to train on).
+        settings: "matched" (up to 32 leaves and the same least leaf; for the two that bin, 255 bins and the same
+            penalty; LightGBM grows leaf by leaf and the others level by level, as is their nature) or "default" (what
+            each library does unasked, which is also what the guide prints).
+        repeats: Timed runs per arm, after one run to warm up.
+        same: Times LightGBM under all three names.
+    """
+    data_seed, split_seed, fit_seed = streams(seed, 3)
+    if data == "digits":
+        X, y = load_digits(return_X_y=True)
+        y, rows = y % 2, len(X) // 3
+    else:
+        shape = {"n_samples": rows + 1000, "n_features": columns, "n_informative": 10, "n_redundant": 0}
+        X, y = make_classification(**shape, flip_y=0.2, random_state=data_seed)
+    order = np.random.default_rng(split_seed).permutation(len(X))
+    train, test = order[:rows], order[rows:]
+    arms = _boosters(trees, settings == "matched", same, fit_seed)
+    seconds = _least_seconds(arms, X[train], y[train], repeats, backwards=bool(seed % 2))
+    errors = {f"{name}_error": float(np.mean(arm.predict(X[test]) != y[test])) for name, arm in arms.items()}
+    return seconds | errors
+
+
+def _boosters(trees: int, matched: bool, same: bool, seed: int) -> dict[str, Any]:
+    common = {"n_estimators": trees, "learning_rate": 0.1, "random_state": seed}
+    leaf = {"min_child_weight": 1.0, "reg_lambda": 1.0, "max_bin": 255}
+    of_lightgbm = {"num_leaves": 32, "min_child_samples": 1, **leaf} if matched else {}
+    lightgbm = {"n_jobs": 1, "verbosity": -1, **common, **of_lightgbm}
+    if same:
+        return {name: LGBMClassifier(**lightgbm) for name in ("xgboost", "gradient_boosting", "lightgbm")}
+    return {
+        "xgboost": XGBClassifier(n_jobs=1, **common, **({"max_depth": 5, **leaf} if matched else {})),
+        "gradient_boosting": GradientBoostingClassifier(**common, **({"max_depth": 5} if matched else {})),
+        "lightgbm": LGBMClassifier(**lightgbm),
+    }
+
+
+def _least_seconds(
+    arms: dict[str, Any], X: NDArray[Any], y: NDArray[Any], repeats: int, backwards: bool
+) -> dict[str, float]:
+    """Least CPU (`_s`) and elapsed (`_wall_s`) seconds of each arm's fits, after a small one to load what it needs."""
+    for arm in arms.values():
+        arm.fit(X[:100], y[:100])
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
+    gc.collect()
+    gc.disable()
+    try:
+        for turn in range(repeats):
+            for name in sorted(arms, reverse=bool(turn % 2) != backwards):
+                cpu, wall = time.process_time(), time.perf_counter()
+                arms[name].fit(X, y)
+                taken[name].append((time.process_time() - cpu, time.perf_counter() - wall))
+    finally:
+        gc.enable()
+    return {f"{name}{clock}": min(times[i] for times in taken[name]) for name in arms for i, clock in enumerate(CLOCKS)}
+
+
+def accepts_keyword(
+    seed: int, *, estimator: str, keyword: str = "early_stopping_rounds", given_to: str = "fit"
+) -> dict[str, float]:
+    """Whether XGBoost's scikit-learn interface takes a keyword: 1.0, or 0.0 where it raises a TypeError.
+
+    The call is that of the guide's lines 2008-2011: training rows, one pair of validation rows, and early stopping
+    after ten rounds without improvement, given to `fit`; its lines 1800-1819 give it to the constructor instead.
+    A second outcome, `stopped`, is 1.0 where training ended before its 500 rounds.
+
+    Args:
+        seed: Draws the rows and the fit.
+        estimator: A class of xgboost, "XGBClassifier" or "XGBRegressor".
+        keyword: What the number ten is called.
+        given_to: "fit" or "constructor".
+    """
+    data_seed, fit_seed = streams(seed, 2)
+    random = np.random.default_rng(data_seed)
+    X = random.standard_normal((200, 4))
+    y = X[:, 0] + random.standard_normal(200)
+    if estimator == "XGBClassifier":
+        y = (y > 0).astype(int)
+    early_stopping = {keyword: 10}
+    for_constructor, for_fit = (early_stopping, {}) if given_to == "constructor" else ({}, early_stopping)
+    model = getattr(xgboost, estimator)(n_estimators=500, n_jobs=1, random_state=fit_seed, **for_constructor)
+    try:
+        with contextlib.redirect_stdout(None):  # XGBoost prints each round
+            model.fit(X[:150], y[:150], eval_set=[(X[150:], y[150:])], **for_fit)
+    except TypeError as error:
+        if keyword not in str(error):
+            raise
+        return {"accepted": 0.0, "stopped": 0.0}
+    return {"accepted": 1.0, "stopped": float(model.get_booster().num_boosted_rounds() < 500)}

@@ -16,11 +16,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from sklearn import datasets
+from sklearn.datasets import make_classification
 from torch import Tensor
 from torch.nn import functional
 
 from experiments.common import streams
+from experiments.common.data import bundled, shares
 
 Weights = list[Tensor]  # weight (replicates, outputs, inputs), bias (replicates, outputs, 1), weight, bias, ...
 Rows = tuple[Tensor, Tensor]  # features (replicates, rows, columns) float32, classes (replicates, rows) int64
@@ -35,28 +36,28 @@ def generators(seeds: Sequence[int], purpose: int) -> list[np.random.Generator]:
     return [np.random.default_rng(streams(seed, 5)[purpose]) for seed in seeds]
 
 
-def classification(seeds: Sequence[int], sizes: Sequence[int], source: str = "made", **made: float) -> list[Rows]:
+def classification(seeds: Sequence[int], sizes: Sequence[int], data: str, **generator: float) -> list[Rows]:
     """Disjoint parts (training, validation, test, ...) of one classification data set per seed.
 
     Args:
         seeds: One data set each.
         sizes: Rows of each part.
-        source: `made` draws a new problem per seed (scikit-learn's make_classification with the keywords in `made`);
-            `digits`, `breast_cancer`, `wine` or `iris` draws rows without replacement from the bundled set.
-        made: Keywords of make_classification, such as n_features, n_classes, flip_y.
-
-    Features are standardised column by column with the first part; the grey levels of digits are divided by 16.
+        data: `generated` draws a new problem per seed (scikit-learn's make_classification, columns standardised by the
+            first part); the name of a set in `experiments.common.data` draws rows of it without replacement.
+        generator: Keywords of make_classification, such as n_features, n_classes, flip_y; bundled sets ignore them.
     """
-    load = None if source == "made" else getattr(datasets, f"load_{source}")(return_X_y=True)
     drawn = []
     for seed in seeds:
-        data, split = streams(seed, 5)[DATA : SPLIT + 1]
-        features, classes = load or datasets.make_classification(sum(sizes), random_state=data, **made)
-        rows = np.random.default_rng(split).permutation(len(classes))[: sum(sizes)]
-        first = features[rows[: sizes[0]]]
-        spread = np.where(first.std(axis=0) > 0, first.std(axis=0), 1.0)
-        scaled = features[rows] / 16 if source == "digits" else (features[rows] - first.mean(axis=0)) / spread
-        drawn.append((scaled.astype(np.float32), classes[rows].astype(np.int64)))
+        made, split = streams(seed, 5)[DATA : SPLIT + 1]
+        if data == "generated":
+            columns, classes = make_classification(sum(sizes), random_state=made, **generator)
+            first = columns[: sizes[0]]
+            columns = (columns - first.mean(axis=0)) / first.std(axis=0)
+        else:
+            columns, classes = bundled(data)
+            chosen = np.concatenate(shares(split, len(classes), *sizes)[:-1])
+            columns, classes = columns[chosen], classes[chosen]
+        drawn.append((columns.astype(np.float32), classes.astype(np.int64)))
     x, y = (torch.from_numpy(np.stack(part)).split(list(sizes), dim=1) for part in zip(*drawn, strict=True))
     return [(columns.contiguous(), labels.contiguous()) for columns, labels in zip(x, y, strict=True)]
 
@@ -139,12 +140,16 @@ def cross_entropy(raw: Tensor, y: Tensor) -> Tensor:
 
 
 def mse_linear(raw: Tensor, y: Tensor) -> Tensor:
-    """Squared distance of raw outputs from one-hot classes, mean over rows and classes as nn.MSELoss: (replicates,)."""
-    return (raw - functional.one_hot(y, raw.shape[1]).mT).square().mean((1, 2))
+    """Squared distance of raw outputs from one-hot classes, mean over rows: (replicates,).
+
+    Summed over classes, so that its best learning rates are near those of cross-entropy; nn.MSELoss is this divided by
+    the number of classes.
+    """
+    return (raw - functional.one_hot(y, raw.shape[1]).mT).square().sum(1).mean(1)
 
 
 def mse_softmax(raw: Tensor, y: Tensor) -> Tensor:
-    """As `mse_linear`, of the softmax of raw outputs: (replicates,), in [0, 2 / classes]."""
+    """As `mse_linear`, of the softmax of raw outputs: (replicates,), in [0, 2]."""
     return mse_linear(raw.softmax(1), y)
 
 

@@ -16,8 +16,11 @@ from claims import __version__
 from claims.errors import ClaimsError, nearest
 
 MEANING = {
-    0: "all as committed", 1: "verdict drift", 2: "usage", 3: "a verdict became invalid", 4: "incomplete: run the command again",
-}  # fmt: skip
+    1: "verdict drift: a verdict or label differs from the committed one",
+    2: "usage",
+    3: "a verdict became invalid: a control or a trial failed",
+    4: "incomplete: the same command goes on where it stopped",
+}
 console = Console(soft_wrap=False)
 
 
@@ -80,7 +83,11 @@ class Session:
         self.guide = guide.load(self.places.conf)
         tracking = config["tracking"]
         self.artifacts = root / str(tracking.get("artifacts") or "build/mlflow-artifacts")
-        self.uri = str(tracking["uri"]).replace("sqlite:///", f"sqlite:///{root}/") if not _absolute(tracking["uri"]) else str(tracking["uri"])
+        self.uri = (
+            str(tracking["uri"]).replace("sqlite:///", f"sqlite:///{root}/")
+            if not _absolute(tracking["uri"])
+            else str(tracking["uri"])
+        )
 
     def claims(self, patterns: Sequence[str] = ()) -> dict[str, Any]:
         """Checked claims by `topic/id`; a pattern that matches nothing is an error."""
@@ -157,7 +164,9 @@ def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namesp
     return _concluded(session, drifts, outcome, found, suite_table)
 
 
-def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Mapping[str, Any], suite_table: Any) -> int:
+def _concluded(
+    session: Session, drifts: Sequence[Any], outcome: Any, found: Mapping[str, Any], suite_table: Any
+) -> int:
     from claims.reproduction import exit_code
 
     quick = session.profile == "quick"
@@ -206,7 +215,9 @@ def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exp
             exploratory=exploratory, suite={"claims": len(found)} if len(found) > 1 else None,
         )  # fmt: skip
     except ClaimsError as error:
-        console.print(f"MLflow: {escape(str(error))}\nThe evidence is not affected; claims sync writes it to MLflow later.")
+        console.print(
+            f"MLflow: {escape(str(error))}\nThe evidence is not affected; claims sync writes it to MLflow later."
+        )
 
 
 def run_one(root: Path, config: Mapping[str, Any], choice: str | None, overrides: Sequence[str]) -> int:
@@ -221,7 +232,7 @@ def run_one(root: Path, config: Mapping[str, Any], choice: str | None, overrides
         raise ClaimsError("claim: is required; name one as claim=topic/id (claims list shows them all)")
     topic, _, id = choice.partition("/")
     claim = contract.accepted(schema.claim_of(dict(config["claim"]), topic, id), session.guide)
-    default = compose(root, [])
+    default = schema.read_yaml(root / "conf" / "config.yaml")  # Hydra cannot compose twice in one process
     changed = claim != schema.load(files[choice]) or any(config[key] != default[key] for key in ("base_seed", "alpha"))
     if not changed:
         return reproduce(session, {choice: claim}, argparse.Namespace(one=True, patterns=[choice], shard=None))
@@ -234,7 +245,9 @@ def run_one(root: Path, config: Mapping[str, Any], choice: str | None, overrides
     for record in found.values():
         console.print(claim_table(record))
     _mirror(session, found, None, exploratory=True)
-    console.print(f"exploratory ({escape(' '.join(overrides))}): in MLflow and here, not in the reports", highlight=False)
+    console.print(
+        f"exploratory ({escape(' '.join(overrides))}): in MLflow and here, not in the reports", highlight=False
+    )
     return 0 if found else 4
 
 
@@ -302,7 +315,9 @@ def _list_command(args: argparse.Namespace) -> int:
     for path in select(files, args.patterns):
         claim = schema.load(files[path])
         verdict = committed[path]["verdict"]["label"] if path in committed else None
-        table.add_row(path, coloured(verdict) if verdict else "(no evidence)", claim.quantifier, escape(claim.statement))
+        table.add_row(
+            path, coloured(verdict) if verdict else "(no evidence)", claim.quantifier, escape(claim.statement)
+        )
     console.print(table)
     return 0
 
@@ -342,9 +357,17 @@ def _explain_command(args: argparse.Namespace) -> int:
         for cell in [*run.conditions, *run.controls]:
             jobs = plan.jobs(claim, cell.cell, session.settings.base_seed, cell.looks[-1])
             stored = sum(known[job.key].count for job in jobs if job.key in known)
-            ahead = sum(len(job.seeds) for job in waiting if (job.cell, job.stream) == (cell.cell.name, cell.cell.stream))
+            ahead = sum(
+                len(job.seeds) for job in waiting if (job.cell, job.stream) == (cell.cell.name, cell.cell.stream)
+            )
             other = sum(r.count for r in known.values() if r.cell == cell.cell.name) - stored
-            why = "next look" if ahead and stored else "nothing stored for this trial, parameters, seeds and versions" if ahead else "-"
+            why = (
+                "next look"
+                if ahead and stored
+                else "nothing stored for this trial, parameters, seeds and versions"
+                if ahead
+                else "-"
+            )
             if ahead and other:
                 why += f"; {other} stored of earlier ones stay apart"
             table.add_row(cell.cell.name, str(stored), str(ahead), why)
@@ -424,7 +447,12 @@ def _coverage_command(args: argparse.Namespace) -> int:
         here = [r for r in committed.values() if section.number in r["guide"]["sections"]]
         covered += bool(here)
         if here:
-            table.add_row(str(section.number), section.name, str(len(here)), ", ".join(sorted(r["verdict"]["label"] for r in here)))
+            table.add_row(
+                str(section.number),
+                section.name,
+                str(len(here)),
+                ", ".join(sorted(r["verdict"]["label"] for r in here)),
+            )
     console.print(table)
     console.print(f"{covered} of {len(session.guide.sections)} sections, {len(committed)} claims")
     return 0
@@ -470,14 +498,23 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"claims {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, function: Callable[[argparse.Namespace], int], told: str, patterns: bool = True) -> argparse.ArgumentParser:
+    def add(
+        name: str, function: Callable[[argparse.Namespace], int], told: str, patterns: bool = True
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=told, description=told)
         command.set_defaults(function=function)
         if patterns:
-            command.add_argument("arguments", nargs="*", metavar="CLAIM|KEY=VALUE", help="topic/id, a pattern such as 'topic/*', or an override such as profile=quick")
+            command.add_argument(
+                "arguments",
+                nargs="*",
+                metavar="CLAIM|KEY=VALUE",
+                help="topic/id, a pattern such as 'topic/*', or an override such as profile=quick",
+            )
         return command
 
-    commands.add_parser("run", help="one claim through Hydra: claims run claim=topic/id [overrides]; claims run --help", add_help=False)
+    commands.add_parser(
+        "run", help="one claim through Hydra: claims run claim=topic/id [overrides]; claims run --help", add_help=False
+    )
     add("reproduce", _reproduce_command, "Run claims and compare with the committed evidence.").add_argument(
         "--shard", type=_shard, metavar="I/N", help="only every N-th claim, for job arrays"
     )
@@ -511,7 +548,9 @@ def _guarded(command: Callable[[], int]) -> int:
             print(f"claims: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("claims: stopped; every finished replicate is stored, the same command goes on from there", file=sys.stderr)
+        print(
+            "claims: stopped; every finished replicate is stored, the same command goes on from there", file=sys.stderr
+        )
         return 4
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -58,11 +58,13 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
         yield str(error)
         return
     except Exception as error:
-        yield f"trial: {claim.trial.rpartition('.')[0]} cannot be imported ({type(error).__name__}: {error}); mend the module"
+        module = claim.trial.rpartition(".")[0]
+        yield f"trial: {module} cannot be imported ({type(error).__name__}: {error}); mend the module"
         return
     first = next(iter(inspect.signature(trial).parameters), "")
     if first not in ("seed", "seeds"):
-        yield f"trial: the first parameter of {claim.trial} must be seed (or seeds for a batched trial), got {first or 'none'!r}"
+        rule_ = "must be seed, or seeds for a batched trial"
+        yield f"trial: the first parameter of {claim.trial} {rule_}, got {first or 'none'!r}; rename it"
     if not strangers:
         yield from _call_faults(claim, rule, trial)
 
@@ -89,9 +91,9 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
         yield "criterion.why: is required: the reason for the margin, in a few words; add it"
     needed, count = MINIMUM.get(claim.quantifier, 1), len(claim.conditions)
     if count < needed:
-        yield f"conditions: {claim.quantifier} needs at least {needed}, got {count}; add conditions in which the claim could fail"
+        yield f"conditions: {claim.quantifier} needs at least {needed}, got {count}; add some where it could fail"
     if claim.quantifier in ("always", "never") and statistics.statistical(rule) and not claim.why_always:
-        yield f"why_always: is required with {claim.quantifier}: quote the guide's word or formula that carries it; add it"
+        yield f"why_always: is required with {claim.quantifier}: the guide's word or formula for it; add it"
     cap = claim.max_replicates
     if cap is not None and statistics.statistical(rule) and cap not in plan.BOUNDARIES:
         yield f"max_replicates: must be one of the looks {', '.join(map(str, plan.BOUNDARIES))}, got {cap}"
@@ -114,7 +116,7 @@ def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, trial: Any) -> It
     if rule is not None:
         names = statistics.outcome_names(rule)
         for name in sorted(names - _mentioned(claim, names)):
-            yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; use a name that it returns, or return it"
+            yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; name one that it does"
         for _, over in _curves(rule):
             values = {str(cell.parameters.get(over)) for cell in plan.cells(claim) if cell.role == "condition"}
             if len(values) > 1:

@@ -25,7 +25,7 @@ class Engine(Protocol):
 
 
 class Local:
-    """Processes of this machine, one thread each. A worker that dies is replaced and takes only its own chunk with it."""
+    """Processes of this machine, one thread each; a worker that dies is replaced and loses only its own chunk."""
 
     def __init__(self, workers: int, memory_gb: float) -> None:
         """Prepares the pool; processes start with the first chunk.
@@ -74,19 +74,27 @@ class Dask:
             import dask
             from distributed import Client, LocalCluster
         except ImportError:
-            raise ClaimsError("engine=dask: Dask is not installed; install the extra with pip install -e '.[dask]'") from None
+            raise ClaimsError(
+                "engine=dask: Dask is not installed; install the extra with pip install -e '.[dask]'"
+            ) from None
         # A chunk that kills its worker is tried once more, then given back, so that it cannot take the cluster down.
         dask.config.set({"distributed.scheduler.allowed-failures": 1})
         self._cluster: Any = None
         if address is None:
             count = workers or len(os.sched_getaffinity(0))
             self._cluster = LocalCluster(
-                n_workers=count, threads_per_worker=1, memory_limit=f"{memory_gb}GiB", dashboard_address=None, silence_logs=50
+                n_workers=count,
+                threads_per_worker=1,
+                memory_limit=f"{memory_gb}GiB",
+                dashboard_address=None,
+                silence_logs=50,
             )
         try:
             self._client = Client(self._cluster or address, timeout="20s")
         except (OSError, TimeoutError) as error:
-            raise ClaimsError(f"engine.address: no Dask scheduler answers at {address} ({error}); start one, or leave it out") from None
+            raise ClaimsError(
+                f"engine.address: no Dask scheduler answers at {address} ({error}); start one, or leave it out"
+            ) from None
         self.workers = max(1, sum(self._client.nthreads().values()))
 
     def submit(self, jobs: Sequence[Job], seconds: float) -> "Future[list[Result]]":

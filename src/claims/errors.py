@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one line each, with field, rule, value and next step; the CLI prints them without a traceback."""
+"""Errors that a user can mend: one line each, with field, rule, value and next step, printed without a traceback."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The frozen record behind a verdict: assembled from a finished run, written as JSON, judged again from the file alone."""
+"""The frozen record behind a verdict: assembled from a finished run, kept as JSON, judged again from the file alone."""
 
 import dataclasses
 import json
@@ -98,10 +98,13 @@ def _validity(
 
 
 def _condition(run: CellRun, verdict: statistics.Verdict) -> dict[str, Any]:
-    name = run.cell.name
+    return {"name": run.cell.name, "label": condition_label(run.cell.name, verdict), **_judged(run)}
+
+
+def condition_label(name: str, verdict: statistics.Verdict) -> str:
+    """holds, holds* (covered by the verdict, not individually named), fails or undecided."""
     groups = {"holds": verdict.holds, "holds*": verdict.holds_star, "fails": verdict.fails}
-    label = next((label for label, names in groups.items() if name in names), "undecided")
-    return {"name": name, "label": label, **_judged(run)}
+    return next((label for label, names in groups.items() if name in names), "undecided")
 
 
 def _control(run: ClaimRun, control: CellRun) -> dict[str, Any]:
@@ -122,7 +125,7 @@ def _control(run: ClaimRun, control: CellRun) -> dict[str, Any]:
 def _judged(run: CellRun) -> dict[str, Any]:
     judgement = run.judgement
     assert judgement is not None
-    outcomes = {name: values.tolist() for name, values in run.outcomes().items() if name}
+    outcomes = {name: values.tolist() for name, values in run.outcomes().items()}
     return {
         "parameters": dict(run.cell.parameters),
         "real": run.cell.real,
@@ -174,13 +177,18 @@ def judged_again(evidence: Evidence) -> Iterator[str]:
         looks = (32,) if record["real"] == "population" else statistics.planned_looks(rule, looks)
         close = evidence["alpha"] / (1 if control else count)
         outcomes = {name: np.asarray(values, dtype=float) for name, values in record["outcomes"].items()}
-        if not outcomes:
-            continue
         judgement = statistics.judge(
-            rule, outcomes, looks=looks, alpha=evidence["alpha"], close=close, population=population(record["real"], outcomes)
+            rule,
+            outcomes,
+            looks=looks,
+            alpha=evidence["alpha"],
+            close=close,
+            population=population(record["real"], outcomes),
         )
         if not control:
             found.append(judgement)
+        elif record["label"] != statistics.label(judgement.ph, judgement.pf, evidence["alpha"]):
+            yield f"{record['name']}.label: the stored outcomes do not give {record['label']}"
         for key, value in plain(dataclasses.asdict(judgement)).items():
             if key in record and not _same(value, plain(record[key])):
                 yield f"{record['name']}.{key}: the stored outcomes give {value}, the file says {record[key]}"
@@ -189,6 +197,9 @@ def judged_again(evidence: Evidence) -> Iterator[str]:
             [c["name"] for c in evidence["conditions"]], [j.ph for j in found], [j.pf for j in found],
             evidence["quantifier"], evidence["alpha"],
         )  # fmt: skip
+        for record in evidence["conditions"]:
+            if record["label"] != condition_label(record["name"], verdict):
+                yield f"{record['name']}.label: the stored outcomes give {condition_label(record['name'], verdict)}"
         stored = evidence["verdict"]
         again = {**dataclasses.asdict(verdict), **_validity(verdict, evidence["conditions"], evidence["controls"])}
         for key, value in plain(again).items():
@@ -248,7 +259,9 @@ def read(path: Path) -> Evidence:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ClaimsError(f"{path}: cannot be read ({error}); restore it from version control, or run the claim again") from None
+        raise ClaimsError(
+            f"{path}: cannot be read ({error}); restore it from version control, or run the claim again"
+        ) from None
     return {key: _numbers(value) if key in ("conditions", "controls", "sensitivity", "verdict", "previous") else value
             for key, value in content.items()}  # fmt: skip
 
@@ -287,7 +300,9 @@ def write(record: Mapping[str, Any], path: Path) -> bool:
         scratch.write_text(content, encoding="utf-8")
         scratch.replace(path)
     except OSError as error:
-        raise ClaimsError(f"{path}: cannot be written ({error}); free the path or its disk, and run the command again") from None
+        raise ClaimsError(
+            f"{path}: cannot be written ({error}); free the path or its disk, and run the command again"
+        ) from None
     return True
 
 
@@ -330,6 +345,8 @@ def drift(committed: Evidence | None, found: Evidence) -> Drift:
     now = {c["name"]: c for c in found["conditions"]}
     both = [(name, before[name], now[name]) for name in before if name in now]
     moved = tuple(f"{name}: {a['label']} -> {b['label']}" for name, a, b in both if a["label"] != b["label"])
-    shifts = [abs(b["estimate"] - a["estimate"]) / ((a["high"] - a["low"]) / 2) for _, a, b in both if a["high"] > a["low"]]
+    shifts = [
+        abs(b["estimate"] - a["estimate"]) / ((a["high"] - a["low"]) / 2) for _, a, b in both if a["high"] > a["low"]
+    ]
     finite = [shift for shift in shifts if math.isfinite(shift)]
     return Drift(path, committed["verdict"]["label"], after, moved, max(finite, default=0.0), found["timed"])

@@ -19,7 +19,8 @@ from claims.errors import ClaimsError, nearest
 PACKAGE = "experiments"
 # Libraries whose version can change a number. Import names that differ from the distribution's are mapped below.
 NUMERICAL = frozenset(
-    "numpy scipy scikit-learn xgboost lightgbm torch optuna imbalanced-learn pandas statsmodels networkx mlflow joblib".split()
+    {"imbalanced-learn", "joblib", "lightgbm", "mlflow", "networkx", "numpy", "optuna", "pandas", "scikit-learn"}
+    | {"scipy", "statsmodels", "torch", "xgboost"}
 )
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
 
@@ -32,7 +33,9 @@ def load_trial(path: str) -> Callable[..., Any]:
     """
     module_name, _, name = path.rpartition(".")
     if not module_name.startswith(f"{PACKAGE}."):
-        raise ClaimsError(f"trial: must be a function of {PACKAGE}/, got {path!r}; write it as {PACKAGE}.<topic>.<name>")
+        raise ClaimsError(
+            f"trial: must be a function of {PACKAGE}/, got {path!r}; write it as {PACKAGE}.<topic>.<name>"
+        )
     if importlib.util.find_spec(PACKAGE) is None or importlib.util.find_spec(module_name) is None:
         raise ClaimsError(f"trial: there is no module {module_name!r}; create {module_name.replace('.', '/')}.py")
     module = importlib.import_module(module_name)
@@ -63,7 +66,7 @@ def reached_code(path: str) -> tuple[str, ...]:
 
 @cache
 def versions(path: str) -> dict[str, str]:
-    """Versions of the numerical libraries that the trial's module imports, directly or not, and Python's minor version."""
+    """Versions of Python and of the numerical libraries that the trial's module imports, directly or not."""
     names: set[str] = set()
     for module_name in _project_modules(path.rpartition(".")[0], set()):
         names |= {DISTRIBUTIONS.get(root, root) for root in _imported_roots(_tree(module_name))}
@@ -97,7 +100,9 @@ def _definitions(module_name: str) -> dict[str, ast.stmt]:
         elif isinstance(statement, ast.Import | ast.ImportFrom):
             found |= {(alias.asname or alias.name.partition(".")[0]): statement for alias in statement.names}
         else:
-            found |= {n.id: statement for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            found |= {
+                n.id: statement for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            }
     return found
 
 
@@ -128,7 +133,9 @@ def _reached(module_name: str, name: str, seen: set[tuple[str, str]]) -> Iterato
             yield from _data_file(node.value)
 
 
-def _imported(module_name: str, statement: ast.Import | ast.ImportFrom, name: str, seen: set[tuple[str, str]]) -> Iterator[str]:
+def _imported(
+    module_name: str, statement: ast.Import | ast.ImportFrom, name: str, seen: set[tuple[str, str]]
+) -> Iterator[str]:
     for alias in statement.names:
         if (alias.asname or alias.name.partition(".")[0]) != name:
             continue
@@ -148,7 +155,7 @@ def _imported(module_name: str, statement: ast.Import | ast.ImportFrom, name: st
 
 
 def _whole(module_name: str, seen: set[tuple[str, str]]) -> Iterator[str]:
-    """Every definition of a module that is used as an object (`import experiments.x`), where names cannot be followed."""
+    """Every definition of a module used as an object (`import experiments.x`), where names cannot be followed."""
     for name in _definitions(module_name):
         yield from _reached(module_name, name, seen)
 
@@ -177,7 +184,10 @@ def _data_file(text: str) -> Iterator[str]:
 def _without_docstrings(statement: ast.stmt) -> ast.stmt:
     copy: ast.stmt = ast.parse(ast.unparse(statement)).body[0]
     for node in ast.walk(copy):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return copy
 
@@ -221,5 +231,3 @@ def _close_over_requirements(name: str, closed: set[str]) -> None:
             required = re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
             if required in NUMERICAL:
                 _close_over_requirements(required, closed)
-
-

@@ -40,11 +40,12 @@ class Guide:
         except ClaimsError as error:
             yield str(error)
             return
-        for first, last in ranges:
-            if named and not any(section.first <= first and last <= section.last for section in named):
+        outside = [r for r in ranges if not any(s.first <= r[0] and r[1] <= s.last for s in named)]
+        for first, last in outside:
+            if named:
                 spans = ", ".join(f"section {s.number}: lines {s.first}-{s.last}" for s in named)
                 yield f"guide.lines: must lie inside the named sections ({spans}), got {first}-{last}"
-        for section in named:
+        for section in named if not outside else []:
             if not any(section.first <= first and last <= section.last for first, last in ranges):
                 yield f"guide.lines: no line lies in section {section.number}; add its lines or drop the section"
 
@@ -57,4 +58,6 @@ def load(conf: Path) -> Guide:
         sections = tuple(Section(**section) for section in content["sections"])
         return Guide(content["title"], content["sha256"], content["lines"], sections)
     except (KeyError, TypeError) as error:
-        raise ClaimsError(f"{path}: a field is missing or unknown ({error}); restore the file from version control") from None
+        raise ClaimsError(
+            f"{path}: a field is missing or unknown ({error}); restore the file from version control"
+        ) from None

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def seeds(base_seed: int, claim: Claim, stream: int, first: int, last: int) -> t
 def blocks(last: int) -> list[tuple[int, int]]:
     """Replicates 0 to `last` - 1 cut at the looks 8, 16, 32, ...: the same blocks whatever the profile."""
     edges = [0, *(edge for edge in BOUNDARIES if edge < last), last]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def batched(trial: str) -> bool:
@@ -109,9 +110,19 @@ def jobs(claim: Claim, cell: Cell, base_seed: int, last: int) -> list[Job]:
         key = hashlib.sha256(f"{identity}{list(own)}".encode()).hexdigest()[:32]
         found.append(
             Job(
-                claim.path, cell.name, cell.stream, claim.trial, dict(cell.parameters), first, own, whole, names, curves,
-                claim.threads, key,
-            )  # fmt: skip
+                claim.path,
+                cell.name,
+                cell.stream,
+                claim.trial,
+                dict(cell.parameters),
+                first,
+                own,
+                whole,
+                names,
+                curves,
+                claim.threads,
+                key,
+            )
         )
     return found
 

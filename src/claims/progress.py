@@ -42,7 +42,9 @@ class Shown:
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bar.stop()
 
     def told(self, run: ClaimRun | None) -> None:
@@ -58,7 +60,7 @@ class Shown:
             seconds = sum(result.cpu for result in run.computed)
             label = coloured(run.verdict().label)
             self.console.print(
-                f"[{self.finished}/{self.total}] {run.claim.path}: {label}, {computed} replicates, {seconds:.1f} CPU seconds",
+                f"[{self.finished}/{self.total}] {run.claim.path}: {label}, {computed} replicates, {seconds:.1f} CPU s",
                 highlight=False,
             )
 

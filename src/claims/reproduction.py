@@ -189,7 +189,9 @@ def accept(
     for path in paths:
         file = source / "evidence" / f"{path}.json"
         if not file.is_file():
-            raise ClaimsError(f"{path}: there is no evidence of a standard run to accept; run make claim CLAIM={path} first")
+            raise ClaimsError(
+                f"{path}: there is no evidence of a standard run to accept; run make claim CLAIM={path} first"
+            )
         record = evidence.read(file)
         claim = claims[path]
         kept = places.reports / "evidence" / f"{path}.json"
@@ -214,7 +216,9 @@ def _same_declared(record: Evidence, committed: Evidence) -> bool:
 def _refuse_stale(record: Evidence, claim: Claim, settings: Settings) -> None:
     path = claim.path
     if record["base_seed"] != settings.base_seed:
-        raise ClaimsError(f"{path}: was run with base_seed={record['base_seed']}; only the default {settings.base_seed} is accepted")
+        raise ClaimsError(
+            f"{path}: was run with base_seed={record['base_seed']}; only the default {settings.base_seed} is accepted"
+        )
     declared = plan.sha256(plain(plan.declaration(claim, settings.alpha, record["looks"])))
     if declared != record["declaration_sha256"] or record["trial_sha256"] != _trial(claim):
         raise ClaimsError(f"{path}: claim file or trial changed after the run; run make claim CLAIM={path} again")
@@ -234,7 +238,9 @@ def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> Non
     """
     revisions, before = len(claim.revisions), len(committed["revisions"])
     if revisions < before:
-        raise ClaimsError(f"{claim.path}: revisions: entries are never removed ({before} committed, {revisions} in the file)")
+        raise ClaimsError(
+            f"{claim.path}: revisions: entries are never removed ({before} committed, {revisions} in the file)"
+        )
     if revisions > before:
         return
     step = "add an entry {what, why} to revisions: it draws fresh seeds and keeps the old verdict in the record"
@@ -258,7 +264,6 @@ def _first_agree(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
 
 def _flat(values: Sequence[Any]) -> list[float]:
     return [x for value in values for x in (value if isinstance(value, list) else [value])]
-
 
 
 def exit_code(drifts: Sequence[Drift], found: Mapping[str, Evidence], incomplete: bool) -> int:

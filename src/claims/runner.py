@@ -54,7 +54,12 @@ class CellRun:
 
     def outcomes(self) -> dict[str, np.ndarray]:
         """Rounded outcomes, shape (n,) or (n, points of the curve); failed replicates are NaN rows."""
-        return outcome_arrays(self.results, exact_names(self.rule))
+        found = outcome_arrays(self.results, exact_names(self.rule))
+        curves = {name: (len(self.cell.parameters[x]),) for name, x in statistics.curve_names(self.rule).items()}
+        count = sum(result.count for result in self.results)
+        for name in statistics.outcome_names(self.rule) - found.keys():  # where every replicate failed
+            found[name] = np.full((count, *curves.get(name, ())), math.nan)
+        return dict(sorted(found.items()))
 
     def judge(self) -> statistics.Judgement:
         """The judgement at the current look, from all replicates so far."""
@@ -89,7 +94,7 @@ def outcome_arrays(results: Iterable[Result], exact: frozenset[str]) -> dict[str
         rows = [row for result in results for row in result.outcomes.get(name, [blank] * result.count)]
         array = np.asarray(rows, dtype=float)
         arrays[name] = array if name in exact else rounded(array)
-    return arrays or {"": np.full(sum(result.count for result in results), math.nan)}
+    return arrays
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
@@ -120,7 +125,9 @@ class ClaimRun:
         close = settings.alpha / len(conditions)
         self.conditions = [self._run(cell, self.all_looks, close) for cell in conditions]
         looks = tuple(n for n in CONTROL_LOOKS if n <= cap) or (cap,)
-        self.controls = [self._run(cell, looks, settings.alpha) for cell in plan.cells(claim) if cell.role != "condition"]
+        self.controls = [
+            self._run(cell, looks, settings.alpha) for cell in plan.cells(claim) if cell.role != "condition"
+        ]
 
     def _run(self, cell: Cell, looks: tuple[int, ...], close: float, rerun: bool = False) -> CellRun:
         planned = (32,) if cell.real == "population" else statistics.planned_looks(self.rule, looks)
@@ -196,7 +203,7 @@ class ClaimRun:
             assert run.judgement is not None
             label, last = run.label(self.settings.alpha), run.at + 1 == len(run.looks)
             if label == "undecided" and not last and run.judgement.state != "broken":
-                run.active = not (run.judgement.state == "saturated")
+                run.active = run.judgement.state != "saturated"
             elif label == "undecided" and run.cell.role == "negative" and self._extend(run, conditions_done):
                 continue
             else:
@@ -319,7 +326,11 @@ class Suite:
 
 
 def _killed(job: Job, error: BaseException) -> Result:
-    told = "ran over its time" if isinstance(error, TimeoutError) else f"its process died ({type(error).__name__}: {error})"
+    told = (
+        "ran over its time"
+        if isinstance(error, TimeoutError)
+        else f"its process died ({type(error).__name__}: {error})"
+    )
     return Result(job.key, job.claim, job.cell, job.stream, job.first, len(job.seeds), "killed", {}, told)
 
 

@@ -147,7 +147,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ClaimsError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         found = type(content).__name__ if content is not None else "nothing"
-        raise ClaimsError(f"{path}: must be a mapping of keys to values, found {found}; see CONTRIBUTING.md for the keys")
+        raise ClaimsError(
+            f"{path}: must be a mapping of keys to values, found {found}; see CONTRIBUTING.md for the keys"
+        )
     return content
 
 
@@ -160,7 +162,10 @@ def claim_of(content: Mapping[str, Any], topic: str, id: str) -> Claim:
     try:
         return Claim.model_validate({**content, "topic": topic, "id": id})
     except ValidationError as error:
-        faults = [_fault(fault, content) for fault in error.errors()]
+        told = {fault["loc"]: _fault(fault, content) for fault in error.errors()}
+        unknown = " ".join(text for text in told.values() if ": unknown key" in text)
+        # A misspelt key is also a missing one; the first line says all.
+        faults = [t for loc, t in told.items() if "is required" not in t or f"did you mean {loc[-1]!r}" not in unknown]
         raise ClaimsError("\n".join(f"{topic}/{id}: {fault}" for fault in faults)) from None
 
 
@@ -201,7 +206,9 @@ def files(conf: Path) -> dict[str, Path]:
             raise ClaimsError(f"{path}: claim files lie at conf/claim/<topic>/<id>.yaml; move or rename it")
         topic, id = parts
         if id in places:
-            raise ClaimsError(f"{path}: the id {id!r} is already taken by {places[id]}/{id}; rename one of the two files")
+            raise ClaimsError(
+                f"{path}: the id {id!r} is already taken by {places[id]}/{id}; rename one of the two files"
+            )
         places[id] = topic
         found[f"{topic}/{id}"] = path
     return found
@@ -220,14 +227,19 @@ def json_schema() -> dict[str, Any]:
 def parameter_faults(trial: Any, parameters: Mapping[str, Any], where: str) -> Iterator[str]:
     """What is wrong with a call of `trial` with `parameters`: names it does not take, or needs and does not get."""
     signature = inspect.signature(trial)
-    takes = {name for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD}
+    takes = {
+        name
+        for name, p in signature.parameters.items()
+        if p.kind is p.KEYWORD_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD
+    }
     takes -= {"seed", "seeds"}
     any_name = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    for name in parameters:
-        if name not in takes and not any_name:
-            yield f"{where}.{name}: the trial {trial.__name__} takes no such parameter{nearest(name, takes)}"
-    for name in takes - set(parameters):
-        if signature.parameters[name].default is inspect.Parameter.empty:
+    strange = {name: nearest(name, takes) for name in parameters if name not in takes and not any_name}
+    for name, hint in strange.items():
+        yield f"{where}.{name}: the trial {trial.__name__} takes no such parameter{hint}"
+    for name in sorted(takes - set(parameters)):
+        misspelt = any(f"{name!r}?" in hint for hint in strange.values())
+        if signature.parameters[name].default is inspect.Parameter.empty and not misspelt:
             yield f"{where}: the trial {trial.__name__} needs the parameter {name!r}; set it here or under parameters"
 
 

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +57,9 @@ class Result:
         return self.status != "killed" or self.attempts >= ATTEMPTS
 
 
+COLUMNS = tuple(field.name for field in fields(Result))
+
+
 class Store:
     """Results by key; reading is free, writing is for the one process that holds `writing`."""
 
@@ -74,7 +77,7 @@ class Store:
             self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
         except (OSError, sqlite3.Error) as error:
             raise ClaimsError(
-                f"{path}: the store cannot be opened ({error}); free the path, or move the file away to start a new store"
+                f"{path}: the store cannot be opened ({error}); free the path, or move the file away"
             ) from None
 
     @contextmanager
@@ -91,7 +94,7 @@ class Store:
             except BlockingIOError:
                 holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
                 raise ClaimsError(
-                    f"{self.path}: another run (process {holder}) is computing in this checkout; wait until it ends, or stop it"
+                    f"{self.path}: another run (process {holder}) is computing here; wait for it, or stop it"
                 ) from None
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -103,11 +106,13 @@ class Store:
         """All results of one claim by key, whatever version of trial or libraries they come from."""
         try:
             rows = self._db.execute(
-                "SELECT key, claim, cell, stream, first, count, status, outcomes, error, cpu, wall, attempts, environment"
-                " FROM result WHERE claim = ?",
+                f"SELECT {', '.join(COLUMNS)} FROM result WHERE claim = ?",  # noqa: S608 - names of our own
                 (claim,),
             ).fetchall()
-            return {row[0]: Result(*row[:7], json.loads(row[7]), *row[8:]) for row in rows}
+            return {
+                row[0]: Result(**dict(zip(COLUMNS, row, strict=True)) | {"outcomes": json.loads(row[7])})
+                for row in rows
+            }
         except (sqlite3.Error, ValueError) as error:
             raise ClaimsError(
                 f"{self.path}: the store is damaged ({error}); move it away, and the run computes what is missing"
@@ -138,7 +143,7 @@ class Store:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise ClaimsError(
-                f"{self.path}: results cannot be stored ({error}); free disk space and start again: what is stored is kept"
+                f"{self.path}: results cannot be stored ({error}); free disk space and start again; nothing is lost"
             ) from None
 
     def merge(self, other: "Store") -> int:

@@ -10,11 +10,8 @@ import logging
 import math
 import os
 import re
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -28,22 +25,45 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from claims import evidence
 from claims.errors import TrackingError
-from claims.schema import plain
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import RunInfo
+    from uvicorn import Server
 
-KEY, PARAM, TAG, PARAMS, METRICS = 250, 6000, 8000, 100, 800  # MLflow's limits: characters, then entries of one batch
-VERDICTS = ("supported", "conditional", "refuted", "inconclusive", "invalid")
+# MLflow's limits: characters of a name, a parameter and a tag; parameters and points in one batch.
+KEY, PARAM, TAG, PARAMS, POINTS = 250, 6000, 8000, 100, 800
+SUITE = "suite"
+VERDICTS = ("refuted", "conditional", "invalid", "inconclusive", "supported")  # those that ask for attention first
+SERIES = {"effect": "estimate", "low": "low", "high": "high", "n": "n", "p_hold": "ph", "p_fail": "pf"}
 ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # MLflow would wait for minutes
+# For a server that does not answer MLflow would wait for minutes.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+# Columns of the lists of runs, in MLflow's spelling.
+TOPIC_COLUMNS = (
+    "metrics.`replicates`",
+    "metrics.`cost_cpu_seconds`",
+    "metrics.`p_hold`",
+    "metrics.`p_fail`",
+    "params.`statement`",
+    "tags.`verdict`",
+    "tags.`holds`",
+    "tags.`profile`",
+    "tags.`exploratory`",
+)
+SUITE_COLUMNS = (
+    *(f"metrics.`{name}`" for name in ("claims", *VERDICTS)),
+    "metrics.`cost_cpu_seconds`",
+    "tags.`profile`",
+    "tags.`revision`",
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,7 @@ class _Run:
     seconds: float
     tags: dict[str, str]
     params: dict[str, str]
-    metrics: list[_Point]
+    points: list[_Point]
     files: dict[str, bytes]
 
 
@@ -86,15 +106,15 @@ def mirror(
     Each call makes new runs, for a run is one execution of a claim. Nothing to write means no import of mlflow.
 
     Args:
-        evidences: Evidence records; undefined numbers as floats or as the words of the JSON file.
-        runs: Run files by claim id: cost, machine and date of the execution.
+        evidences: Evidence records.
+        runs: Run files (cost, machine, date of the execution) by `topic/id`, as all mappings here.
         uri: `sqlite:///path` (made if missing, in WAL mode) or the address of an MLflow server.
         artifacts: Folder for the files of the runs; a server keeps them itself.
         profile: Name of the profile that was run.
         revision: Revision of the project's code.
-        claim_files: Claim files by id.
-        figures: SVG or PNG by id.
-        notes: Markdown by id, in place of `note(evidence)`.
+        claim_files: Claim files.
+        figures: SVG or PNG.
+        notes: Markdown, in place of `note(evidence)`.
         exploratory: The claims were overridden, so that these runs say nothing on the committed reports.
         suite: Numbers and texts on the execution, nested or not. `counts` ({verdict: claims}), `cpu_seconds` and
             `replicates` are taken from `evidences` and `runs` where they are missing.
@@ -107,22 +127,23 @@ def mirror(
     shared = {"profile": profile, "revision": revision, "exploratory": str(exploratory).lower()}
     if revision:
         shared["mlflow.source.git.commit"] = revision
+    links: dict[str, str] = {}
     with _quiet():
         writer = _Writer(uri, artifacts)
-        for evidence in evidences:
-            name = evidence["id"]
-            files = _files(evidence, claim_files.get(name), (figures or {}).get(name))
-            text = (notes or {}).get(name) or note(evidence)
-            writer.write(_claim_run(evidence, runs.get(name, {}), shared | {"mlflow.note.content": text}, files))
+        for record in evidences:
+            path = _path(record)
+            files = _files(record, claim_files.get(path), (figures or {}).get(path))
+            tags = shared | {"mlflow.note.content": (notes or {}).get(path) or note(record)}
+            links[path] = writer.write(_claim_run(record, runs.get(path, {}), tags, files))
         if suite is not None:
-            writer.write(_suite_run(evidences, runs, shared, suite))
+            writer.write(_suite_run(evidences, runs, shared, suite, links))
 
 
 def serve(uri: str, artifacts: Path, host: str = "127.0.0.1", port: int = 5000) -> None:
-    """Run MLflow's server in the foreground until Ctrl-C: one worker, no job runner, no telemetry, this machine only.
+    """Run MLflow's server in the foreground until Ctrl-C: one process, no job runner, no telemetry, this machine only.
 
     Raises:
-        TrackingError: The port is taken, there is no database yet, or the server does not start.
+        TrackingError: The port is taken, there is no database yet, or it is of another MLflow version.
     """
     if host not in ("127.0.0.1", "localhost"):
         raise TrackingError(f"host: the UI has no password, so it listens on 127.0.0.1 only, got {host!r}")
@@ -130,50 +151,37 @@ def serve(uri: str, artifacts: Path, host: str = "127.0.0.1", port: int = 5000) 
     if path is None:
         print(f"MLflow runs at {uri}: open it in a browser")
         return
-    if not path.exists():
+    if not path.is_file():
         raise TrackingError(f"{path}: no MLflow database yet; run `make reproduce` or `claims sync`")
     if problem := _occupied(host, port):
-        free = next((p for p in range(port + 1, min(port + 100, 65536)) if not _occupied(host, p)), 5001)
+        free = next((p for p in range(5000, 5100) if not _occupied(host, p)), 8000)
         raise TrackingError(f"port {port} on {host}: {problem}; choose another: make ui PORT={free}")
-    storage = ["--backend-store-uri", uri, "--artifacts-destination", str(artifacts.absolute())]
-    network = ["--host", host, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    command = [sys.executable, "-W", "ignore", "-m", "mlflow", "server", *storage, *network]
-    server = subprocess.Popen(command, env=os.environ | ENVIRONMENT, start_new_session=True)
-    previous = signal.signal(signal.SIGTERM, _interrupted)
-    try:
-        while server.poll() is None and not _occupied(host, port):
-            time.sleep(0.1)
-        if server.poll() is None:
-            print(f"MLflow: http://{host}:{port} (Ctrl-C stops it)", flush=True)
-        if server.wait():
-            raise TrackingError(f"MLflow's server ended with exit code {server.returncode}; its message is above")
-    except KeyboardInterrupt:
-        print("MLflow stopped")
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)  # uvicorn is a child of the command, so the whole group ends
-        server.wait()
-        signal.signal(signal.SIGTERM, previous)
+    print("MLflow is starting ...", flush=True)
+    with _quiet(), _reported(uri):
+        server = _server(uri, path, artifacts, host, port)
+    print(f"MLflow: http://{host}:{port} (Ctrl-C stops it)", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
 
 
-def note(evidence: Mapping[str, Any]) -> str:
+def note(record: Mapping[str, Any]) -> str:
     """The evidence in Markdown for the run's page: verdict, statement, tables of conditions and controls."""
-    verdict, guide = evidence["verdict"], evidence["guide"]
-    needed = f"at least {verdict['k']} of {verdict['count']} conditions"
+    verdict, guide = record["verdict"], record["guide"]
+    held = f"{record['quantifier']}: {_tally(verdict)} conditions hold, {verdict['k']} needed"
     place = f"Guide: sections {_listed(guide['sections'])}, lines {_listed(guide['lines'])}."
     lines = [
-        f"**{verdict['label'].capitalize()}: {evidence['statement']}**",
+        f"**{verdict['label'].capitalize()}: {record['statement']}**",
         "",
-        f"Declared: {evidence['quantifier']}, so {needed}. Found: {_tally(verdict)} hold. {_sentence(verdict['reason'])}",
+        f"{_sentence(held)} {_sentence(verdict['reason'])}",
         "",
-        f"Criterion: {_sentence(evidence['criterion_text'])} {place}",
+        f"Criterion: {_sentence(record['criterion_text'])} {place}",
         "",
-        *_table("condition", ((c, c["name"], c["label"], c["reason"]) for c in evidence["conditions"])),
+        *_table("condition", ((c, c["name"], c["label"], c["reason"]) for c in record["conditions"])),
     ]
-    if evidence["controls"]:
-        rows = ((c, f"{c['name']} ({c['role']})", _passing(c), c["why"]) for c in evidence["controls"])
+    if record["controls"]:
+        rows = ((c, f"{c['name']} ({c['role']})", _passing(c), c["why"]) for c in record["controls"])
         lines += ["", *_table("control", rows)]
-    return "\n".join([*lines, "", f"Run it again: `make claim CLAIM={evidence['topic']}/{evidence['id']}`"])
+    return "\n".join([*lines, "", f"Run it again: `make claim CLAIM={_path(record)}`"])
 
 
 def _table(head: str, rows: Iterable[tuple[Mapping[str, Any], str, str, str]]) -> Iterator[str]:
@@ -201,47 +209,41 @@ def _listed(values: Iterable[Any]) -> str:
     return ", ".join(map(str, values))
 
 
-def _short(value: float | str) -> str:
-    number = float(value)
-    return "undefined" if math.isnan(number) else f"{number:.3g}"
+def _short(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.3g}"
+
+
+def _path(record: Mapping[str, Any]) -> str:
+    return f"{record['topic']}/{record['id']}"
 
 
 def _claim_run(
-    evidence: Mapping[str, Any], run: Mapping[str, Any], shared: Mapping[str, str], files: dict[str, bytes]
+    record: Mapping[str, Any], run: Mapping[str, Any], tags: Mapping[str, str], files: dict[str, bytes]
 ) -> _Run:
-    verdict = evidence["verdict"]
-    replicates = sum(c["n"] + c["failed"] for c in (*evidence["conditions"], *evidence["controls"]))
+    verdict = record["verdict"]
+    replicates = sum(c["n"] + c["failed"] for c in (*record["conditions"], *record["controls"]))
     totals = {
         "cost_cpu_seconds": run.get("cpu_seconds"),
         "replicates": run.get("replicates", replicates),
         "p_hold": verdict["p_hold"],
         "p_fail": verdict["p_fail"],
     }
-    tags = {
+    own = {
         "verdict": verdict["label"],
         "holds": _tally(verdict),
-        "quantifier": evidence["quantifier"],
-        "kind": evidence["kind"],
-        "sections": _listed(evidence["guide"]["sections"]),
-        **shared,
+        "quantifier": record["quantifier"],
+        "kind": record["kind"],
+        "sections": _listed(record["guide"]["sections"]),
     }
-    declared = {
-        "statement": evidence["statement"],
-        "guide": evidence["guide"],
-        "quantifier": evidence["quantifier"],
-        "trial": evidence["trial"],
-        "base_seed": evidence["base_seed"],
-        "declaration_sha256": evidence["declaration_sha256"],
-        **evidence["declaration"],
-    }
+    declared = {key: record[key] for key in ("statement", "guide", "trial", "base_seed", "declaration_sha256")}
     return _Run(
-        experiment=evidence["topic"],
-        name=evidence["id"],
+        experiment=record["topic"],
+        name=record["id"],
         start=_started(run),
         seconds=float(run.get("wall_seconds", 0.0)),
-        tags=tags,
-        params=dict(_flat(declared)),
-        metrics=[*_points(totals), *(p for c in evidence["conditions"] for p in _grown(c))],
+        tags=own | dict(tags),
+        params=dict(_flat(declared | record["declaration"])),
+        points=[*_points(totals), *(p for c in record["conditions"] for p in _grown(c))],
         files=files,
     )
 
@@ -251,32 +253,35 @@ def _suite_run(
     runs: Mapping[str, Mapping[str, Any]],
     shared: Mapping[str, str],
     suite: Mapping[str, Any],
+    links: Mapping[str, str],
 ) -> _Run:
-    labels = {f"{e['topic']}/{e['id']}": e["verdict"]["label"] for e in evidences}
-    counts = {label: 0 for label in VERDICTS} | dict(suite.get("counts") or Counter(labels.values()))
+    counts = dict.fromkeys(VERDICTS, 0) | dict(suite.get("counts") or Counter(e["verdict"]["label"] for e in evidences))
     cost = {key: sum(run.get(key, 0) for run in runs.values()) for key in ("cpu_seconds", "replicates")}
     numbers, texts = {}, {}
-    for key, value in _leaves({**cost, **{k: v for k, v in suite.items() if k != "counts"}}):
+    for key, value in _leaves(cost | {k: v for k, v in suite.items() if k != "counts"}):
         if isinstance(value, int | float) and not isinstance(value, bool):
             numbers[f"cost_{key}" if key.endswith("_seconds") else key] = value
         else:
             texts[key] = value
     start = _started(suite)
-    rows = [f"| {label} | {count} |" for label, count in counts.items()]
-    listed = [
-        f"**{label}**: {', '.join(sorted(n for n, v in labels.items() if v == label))}\n"
-        for label in ("refuted", "conditional", "invalid", "inconclusive")
-        if label in labels.values()
+    found = ", ".join(f"{count} {label}" for label, count in counts.items() if count)
+    text = [
+        f"**{sum(counts.values())} claims: {found or 'none'}.**",
+        "",
+        "| claim | verdict | holds |",
+        "|:---|:---|:---|",
     ]
-    text = "\n".join(["| verdict | claims |", "|:---|---:|", *rows, f"| all | {sum(counts.values())} |", "", *listed])
+    for record in sorted(evidences, key=lambda e: (VERDICTS.index(e["verdict"]["label"]), _path(e))):
+        claim, verdict = f"[{_path(record)}]({links[_path(record)]})", record["verdict"]
+        text.append(f"| {claim} | {verdict['label']} | {_tally(verdict)} |")
     return _Run(
-        experiment="suite",
+        experiment=SUITE,
         name=f"{shared['profile']} {datetime.fromtimestamp(start):%Y-%m-%d %H:%M}",
         start=start,
         seconds=float(suite.get("wall_seconds", 0.0)),
-        tags={**shared, "mlflow.note.content": text},
+        tags={**shared, "mlflow.note.content": "\n".join(text)},
         params=dict(_flat(texts)),
-        metrics=list(_points({"claims": sum(counts.values()), **counts, **numbers})),
+        points=list(_points({"claims": sum(counts.values()), **counts, **numbers})),
         files={},
     )
 
@@ -284,16 +289,15 @@ def _suite_run(
 def _grown(condition: Mapping[str, Any]) -> Iterator[_Point]:
     """How the evidence on one condition grew: a point of each series at each look, the step being the replicates."""
     for look in condition["looks"]:
-        series = ("effect", "estimate"), ("low", "low"), ("high", "high"), ("n", "n"), ("p_hold", "ph"), ("p_fail", "pf")
-        values = {f"{series_name}/{condition['name']}": look[field] for series_name, field in series}
+        values = {f"{name}/{condition['name']}": look[field] for name, field in SERIES.items()}
         yield from _points(values, step=int(look["n"]))
 
 
-def _points(values: Mapping[str, Any], step: int = 0) -> Iterator[_Point]:
-    """Finite values only: MLflow's database turns an infinity into 1.8e308, which no chart survives."""
+def _points(values: Mapping[str, float | None], step: int = 0) -> Iterator[_Point]:
+    """Finite values to six digits: MLflow's database makes 1.8e308 of infinity, and its pages show all 17 digits."""
     for key, value in values.items():
-        if value is not None and math.isfinite(float(value)):
-            yield _Point(_key(key), float(value), step)
+        if value is not None and math.isfinite(value):
+            yield _Point(_key(key), float(f"{value:.6g}"), step)
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -317,11 +321,11 @@ def _key(text: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Cut at the last whole line or word that fits, with a mark."""
+    """The whole lines or words that fit, with a mark where something is left out."""
     if len(text) <= limit:
         return text
-    kept = text[: limit - 8]
-    return f"{kept.rpartition(chr(10) if chr(10) in kept else ' ')[0] or kept}\n[cut]"
+    kept = text[: limit - len("\n\n[cut]")]
+    return f"{kept.rpartition(chr(10) if chr(10) in kept else ' ')[0] or kept}\n\n[cut]"
 
 
 def _started(run: Mapping[str, Any]) -> float:
@@ -330,11 +334,8 @@ def _started(run: Mapping[str, Any]) -> float:
     return time.time() - float(run.get("wall_seconds", 0.0))
 
 
-def _files(evidence: Mapping[str, Any], claim_file: Path | None, figure: bytes | None) -> dict[str, bytes]:
-    files = {
-        "evidence.json": json.dumps(plain(evidence), indent=1, ensure_ascii=False).encode(),
-        "replicates.parquet": _replicates(evidence),
-    }
+def _files(record: Mapping[str, Any], claim_file: Path | None, figure: bytes | None) -> dict[str, bytes]:
+    files = {"evidence.json": evidence.text(record).encode(), "replicates.parquet": _replicates(record)}
     if claim_file is not None and claim_file.is_file():
         files["claim.yaml"] = claim_file.read_bytes()
     if figure:
@@ -342,25 +343,21 @@ def _files(evidence: Mapping[str, Any], claim_file: Path | None, figure: bytes |
     return files
 
 
-def _replicates(evidence: Mapping[str, Any]) -> bytes:
+def _replicates(record: Mapping[str, Any]) -> bytes:
     """Parquet with one row per replicate: condition, role, replicate, and a column for each outcome."""
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow
+    import pyarrow.parquet
 
     rows = [
         {"condition": c["name"], "role": c.get("role", "condition"), "replicate": i}
-        | {name: _number(values[i]) for name, values in c["outcomes"].items()}
-        for c in (*evidence["conditions"], *evidence["controls"])
+        | {name: values[i] for name, values in c["outcomes"].items()}
+        for c in (*record["conditions"], *record["controls"])
         for i in range(max(map(len, c["outcomes"].values()), default=0))
     ]
     names = dict.fromkeys(name for row in rows for name in row)
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table({name: [row.get(name) for row in rows] for name in names}), buffer)
     return buffer.getvalue()
-
-
-def _number(value: Any) -> float | list[float]:
-    return [float(item) for item in value] if isinstance(value, list | tuple) else float(value)
 
 
 class _Writer:
@@ -374,7 +371,8 @@ class _Writer:
         with _reported(uri):
             self._client = _client(uri)
 
-    def write(self, run: _Run) -> None:
+    def write(self, run: _Run) -> str:
+        """Write the run; its address within the UI."""
         with _reported(self._uri):
             from mlflow.entities import Metric, Param
 
@@ -386,13 +384,14 @@ class _Writer:
             status = "FAILED"
             try:
                 params = _slices([Param(key, value) for key, value in run.params.items()], PARAMS)
-                metrics = _slices([Metric(p.key, p.value, done, p.step) for p in run.metrics], METRICS)
-                for some_metrics, some_params in zip_longest(metrics, params, fillvalue=()):
-                    self._client.log_batch(info.run_id, some_metrics, some_params)
+                points = _slices([Metric(p.key, p.value, done, p.step) for p in run.points], POINTS)
+                for some_points, some_params in zip_longest(points, params, fillvalue=()):
+                    self._client.log_batch(info.run_id, some_points, some_params)
                 self._log_files(info, run.files)
                 status = "FINISHED"
             finally:
                 self._client.set_terminated(info.run_id, status, done)
+            return f"#/experiments/{info.experiment_id}/runs/{info.run_id}"
 
     def _log_files(self, info: "RunInfo", files: Mapping[str, bytes]) -> None:
         if self._local:  # the client would look the run up again and copy: a fifth of the time of a run
@@ -410,18 +409,14 @@ class _Writer:
         location = (self._artifacts / name).as_uri() if self._local else None
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            text = (
-                "One run per execution of the whole suite."
-                if name == "suite"
-                else f"Claims on {name.replace('-', ' ')}: one run per claim and execution, named after the claim."
-            )
+            text = f"Claims on {name.replace('_', ' ')}: one run per claim and execution, named after the claim."
+            if name == SUITE:
+                text = "One run per execution of several claims, with the number of claims per verdict and the cost."
             tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": text}
             return str(self._client.create_experiment(name, location, tags))
         if location and found.artifact_location != location:
-            raise TrackingError(
-                f"{self._local}: made for files in {found.artifact_location}, not {location};"
-                " delete it and its files, then run `claims sync`"
-            )
+            made = f"made for files in {found.artifact_location}, not {location}"
+            raise TrackingError(f"{self._local}: {made}; delete it, then run `claims sync`")
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
@@ -438,6 +433,58 @@ def _slices(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     yield from (items[i : i + size] for i in range(0, len(items), size))
 
 
+def _client(uri: str) -> "MlflowClient":
+    os.environ.update(ENVIRONMENT)
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client.search_experiments(max_results=1)  # makes the tables, and reaches the server where there is one
+    return client
+
+
+def _server(uri: str, path: Path, artifacts: Path, host: str, port: int) -> "Server":
+    """MLflow's own application, started here and not by `mlflow server` so that its page can carry our defaults."""
+    os.environ.update(ENVIRONMENT)
+    import uvicorn
+    from mlflow.server import app as pages
+    from mlflow.server import constants, handlers
+
+    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = os.environ[constants.REGISTRY_STORE_URI_ENV_VAR] = uri
+    os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = str(artifacts.absolute())
+    handlers.initialize_backend_stores(uri, uri, artifacts.absolute().as_uri())
+    from mlflow.server.fastapi_app import app
+
+    original = Path(str(pages.static_folder), "index.html").read_text(encoding="utf-8")
+    pages.view_functions["serve"] = lambda: _page(original, path)
+    return uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
+
+
+def _page(original: str, path: Path) -> str:
+    """MLflow's page with defaults where the browser has none yet: model training, columns with verdicts, no chat.
+
+    MLflow 3.17 keeps these choices in the browser alone and begins with language-model traces, whatever the
+    experiment's tag `mlflow.experimentKind` says.
+    """
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        experiments = connection.execute("SELECT experiment_id, name FROM experiments").fetchall()
+    choices: dict[str, Any] = {
+        "mlflow.workflowType_v1": "machine_learning",
+        "mlflow.assistant.panelOpen_v1": False,
+        "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True,
+    }
+    for number, name in experiments:
+        state = {"selectedColumns": SUITE_COLUMNS if name == SUITE else TOPIC_COLUMNS}
+        choices[f'MLflowLocalStorage-1.1-ExperimentPage-["{number}"]-ReactComponentState'] = state
+    pairs = json.dumps([(key, json.dumps(value)) for key, value in choices.items()])
+    script = f"for (const [k, v] of {pairs}) if (localStorage.getItem(k) === null) localStorage.setItem(k, v)"
+    return original.replace("<head>", f"<head><script>{script}</script>", 1)
+
+
 def _database(uri: str) -> Path | None:
     """The file of a SQLite address, None for a server's.
 
@@ -452,7 +499,7 @@ def _database(uri: str) -> Path | None:
 
 
 def _prepared(uri: str) -> Path | None:
-    """The SQLite file, made in WAL mode and found writable before MLflow, which waits and then says less, sees it."""
+    """The SQLite file, made in WAL mode and found writable before MLflow, which waits longer and says less, opens it."""
     path = _database(uri)
     if path is None:
         return None
@@ -465,19 +512,6 @@ def _prepared(uri: str) -> Path | None:
     except (OSError, sqlite3.Error) as error:
         _fail(uri, error)
     return path
-
-
-def _client(uri: str) -> "MlflowClient":
-    os.environ.update(ENVIRONMENT)
-    for name, value in PATIENCE.items():
-        os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    client.search_experiments(max_results=1)  # makes the tables, and reaches the server where there is one
-    return client
 
 
 @contextlib.contextmanager
@@ -493,19 +527,20 @@ def _reported(uri: str) -> Iterator[None]:
         yield
     except TrackingError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever MLflow, SQLAlchemy or alembic raise, evidence goes before its mirror
+    except Exception as error:  # whatever MLflow, SQLAlchemy or alembic raise must not stop a run of the suite
         _fail(uri, error)
 
 
 def _fail(uri: str, error: Exception) -> NoReturn:
-    place = _database(uri) or uri
-    text = str(error)
+    place, text = _database(uri) or uri, str(error)
     if re.search(r"database schema|locate revision|not a database|malformed", text):
-        raise TrackingError(f"{place}: not a database of this MLflow version; delete it, then run `claims sync`") from error
-    line = next(iter(text.strip().splitlines()), type(error).__name__)
-    if "database is locked" in text:
-        line = "database is locked by another program; stop that first"
-    raise TrackingError(f"{place}: MLflow cannot be written ({line[:200]}); later: `claims sync`") from error
+        line = "not a database of this MLflow version; delete it"
+    elif "database is locked" in text:
+        line = "MLflow cannot be written, another program has locked its database; stop that"
+    else:
+        first = next(iter(text.strip().splitlines()), type(error).__name__)[:200]
+        line = f"MLflow cannot be written ({first}); mend that"
+    raise TrackingError(f"{place}: {line}, then run `claims sync`") from error
 
 
 def _occupied(host: str, port: int) -> str:
@@ -515,9 +550,5 @@ def _occupied(host: str, port: int) -> str:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            return "in use" if isinstance(error, OSError) and error.errno == 98 else str(error)
+            return str(error).partition("] ")[2].lower() or str(error)
     return ""
-
-
-def _interrupted(*_: object) -> NoReturn:
-    raise KeyboardInterrupt

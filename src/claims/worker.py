@@ -20,7 +20,7 @@ from claims.store import Result
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-class BadOutcome(Exception):
+class BadOutcomeError(Exception):
     """A trial returned something else than what its claim asks for."""
 
 
@@ -68,31 +68,34 @@ def _set_torch_threads(trial: Callable[..., Any], threads: int) -> None:
 def _told(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{'' if isinstance(error, BadOutcome) else place}"
+    told = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return told if isinstance(error, BadOutcomeError) else told + place
 
 
 def _outcomes(returned: Any, job: Job) -> dict[str, list[Any]]:
     """The needed outcomes as plain lists, one entry per replicate; a replicate that is not finite keeps its NaN.
 
     Raises:
-        BadOutcome: An outcome is missing, of a wrong shape or no number.
+        BadOutcomeError: An outcome is missing, of a wrong shape or no number.
     """
     if not isinstance(returned, Mapping):
-        raise BadOutcome(f"the trial must return a mapping of outcomes, got {type(returned).__name__}")
+        raise BadOutcomeError(f"the trial must return a mapping of outcomes, got {type(returned).__name__}")
     found: dict[str, list[Any]] = {}
     for name in returned:
         value = returned[name]
         plain = value.tolist() if hasattr(value, "tolist") else value
         rows = list(plain) if job.batched and isinstance(plain, list | tuple) else [plain]
         if len(rows) != len(job.seeds):
-            raise BadOutcome(f"{name}: must have one entry for each of {len(job.seeds)} seeds, got {len(rows)}")
+            raise BadOutcomeError(f"{name}: must have one entry for each of {len(job.seeds)} seeds, got {len(rows)}")
         found[str(name)] = [_number(row, str(name), job.curves.get(str(name))) for row in rows]
     for name in job.outcomes:
         if name not in found:
-            raise BadOutcome(f"{name}: the criterion needs this outcome, the trial returned {', '.join(found) or 'none'}")
+            raise BadOutcomeError(
+                f"{name}: the criterion needs this outcome, the trial returned {', '.join(found) or 'none'}"
+            )
     if not job.batched and not all(_finite(found[name][0]) for name in job.outcomes):
         bad = next(name for name in job.outcomes if not _finite(found[name][0]))
-        raise BadOutcome(f"{bad}: must be finite, got {found[bad][0]}")
+        raise BadOutcomeError(f"{bad}: must be finite, got {found[bad][0]}")
     return found
 
 
@@ -101,9 +104,9 @@ def _number(value: Any, name: str, points: int | None) -> Any:
         return _float(value, name)
     plain = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(plain, list | tuple):
-        raise BadOutcome(f"{name}: must be a curve of {points} numbers, got {value!r}")
+        raise BadOutcomeError(f"{name}: must be a curve of {points} numbers, got {value!r}")
     if points is not None and len(plain) != points:
-        raise BadOutcome(f"{name}: must be a curve of {points} numbers, got {len(plain)}")
+        raise BadOutcomeError(f"{name}: must be a curve of {points} numbers, got {len(plain)}")
     return [_float(item, name) for item in plain]
 
 
@@ -111,7 +114,7 @@ def _float(value: Any, name: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise BadOutcome(f"{name}: must be a number, got {value!r}") from None
+        raise BadOutcomeError(f"{name}: must be a number, got {value!r}") from None
 
 
 def _finite(value: Any) -> bool:

@@ -1,7 +1,7 @@
 """Every sentence of a report, rendered from the evidence: plain text, which Markdown and HTML escape as they need.
 
-`Evidence` is the mapping that `claims.evidence.read` returns (docs: the format of `reports/evidence`), a `condition` one
-of its `conditions` or `controls`, a `leaf` one part of a condition's criterion. Nothing here decides anything.
+Evidence is what `claims.evidence.read` returns, a condition one of its `conditions` or `controls`, a leaf one part of
+a condition's criterion. Nothing here decides anything.
 """
 
 import json
@@ -11,97 +11,85 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from claims.statistics import ErrorStatement
+
 Record = Mapping[str, Any]
 
-VERDICTS = ("refuted", "conditional", "supported", "inconclusive", "invalid")
-MEANING = {
-    "refuted": "the criterion fails in too many conditions, and holds for certain in none",
+HOW_TO_READ = (
+    "Each claim is tested under several conditions. In each of them a trial is repeated with fresh data and seeds "
+    "until it is clear whether the effect is beyond the margin that was fixed beforehand (holds), is not (fails), or "
+    "cannot be told (undecided). The claim's wording says in how many conditions it must hold. Every claim has a "
+    "negative control, in which the mechanism is removed: there the criterion must fail, or the verdict is invalid. In "
+    "the figures the shaded region is where the criterion holds; thick lines are the intervals that decide (wider than "
+    "the usual 95 %), faint dots single replicates."
+)
+VERDICTS = {
+    "refuted": "the criterion fails in too many conditions, and is shown to hold in none",
     "conditional": "it fails in too many conditions to stand as written, but holds in the ones named",
     "supported": "the criterion holds in as many conditions as the claim's wording demands",
-    "inconclusive": "the replicates that were planned decide neither way",
+    "inconclusive": "the planned replicates decide neither way",
     "invalid": "a control or the trial failed: nothing is said about the claim",
 }
-KINDS = {
-    "diff": "difference",
-    "ratio": "ratio",
-    "winrate": "win rate",
-    "equiv": "equivalence",
-    "level": "level",
-    "trend": "trend",
-    "interior": "inner optimum",
-    "best": "best of several",
-    "rate": "rate",
-    "identity": "exact",
-}
-STATES = {
-    "open": "not needed for the verdict",
-    "saturated": "both sides at the same bound of the scale: the condition cannot tell",
-    "broken": "too many failed replicates",
-    "futile": "stopped early: more replicates would hardly have decided it",
-    "cap": "not decided by the planned replicates",
-}
+"""Verdicts in the order in which they are shown, with their meaning."""
 
 
-# Numbers ---------------------------------------------------------------------------------------------------------
+# Numbers and names -------------------------------------------------------------------------------------------------
 
 
 def number(value: float, decimals: int | None = None) -> str:
-    """A number as text: three significant digits, or as many decimals as given; never `-0`, never a bare `nan`."""
-    if math.isnan(value):
-        return "undefined"
-    if math.isinf(value):
-        return "infinity" if value > 0 else "-infinity"
-    if value and not 1e-4 <= abs(value) < 1e7:
+    """A number as text: three significant digits, or as many decimals as given; never `-0` or a bare `nan`."""
+    if not math.isfinite(value):
+        return {"nan": "undefined", "inf": "infinity"}.get(str(value), "-infinity")
+    if decimals is None and value and not 1e-4 <= abs(value) < 1e7:
         return f"{value:.3g}"
     if decimals is None:
-        decimals = 0 if value == round(value) else max(0, 2 - math.floor(math.log10(abs(value))))
-        text = f"{value:,.{decimals}f}"
+        text = f"{value + 0.0:,.{0 if value == round(value) else max(0, 2 - math.floor(math.log10(abs(value))))}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     text = f"{value:,.{decimals}f}"
-    return text.lstrip("-") if not text.strip("-0.,") else text
+    return text if text.strip("-0.,") else text.lstrip("-")
 
 
-def _decimals(values: Sequence[float], bounds: Sequence[float]) -> int | None:
-    """Decimals that give the interval two significant digits and show each number on its own side of each bound."""
-    estimate, low, high = values
-    finite = [v for v in values if math.isfinite(v)]
-    bounds = [b for b in bounds if math.isfinite(b)]
-    width = high - low if math.isfinite(high - low) else max(map(abs, finite), default=0)
-    if not width or max(map(abs, finite)) >= 1e7:
-        return None
-    decimals = max(0, 1 - math.floor(math.log10(width / 2)))
-    while decimals < 10 and any((round(v, decimals) > b) != (v > b) or (v != b) != (round(v, decimals) != b) for v in finite for b in bounds):
-        decimals += 1
-    return decimals
-
-
-def effect(part: Record, bounds: Sequence[float] = ()) -> str:
-    """Estimate and interval of a condition or leaf: `0.031 [0.020, 0.042]`."""
+def effect(part: Record) -> str:
+    """Estimate and interval of a leaf: `0.031 [0.020, 0.042]`; each number stands on its own side of each bound."""
     values = [float(part[key]) for key in ("estimate", "low", "high")]
+    bounds = [part[key] for key in ("lower", "upper") if math.isfinite(part[key])]
+    finite = [v for v in values if math.isfinite(v)]
     if math.isnan(values[0]):
         return "not defined"
-    decimals = _decimals(values, bounds)
+    largest, width = max(map(abs, finite)), values[2] - values[1]
+    width = width if math.isfinite(width) else largest
+    decimals = None
+    if 1e-9 * largest < width and 1e-7 < width < 1e7:
+        decimals = max(0, 1 - math.floor(math.log10(width / 2)))
+        while decimals < 10 and any(_side(round(v, decimals), b) != _side(v, b) for v in finite for b in bounds):
+            decimals += 1
     estimate, low, high = (number(v, decimals) for v in values)
-    return estimate if math.isnan(values[1]) or math.isnan(values[2]) else f"{estimate} [{low}, {high}]"
+    return estimate if len(finite) == 1 else f"{estimate} [{low}, {high}]"
+
+
+def _side(value: float, bound: float) -> int:
+    return (value > bound) - (value < bound)
 
 
 def region(leaf: Record) -> str:
-    """The support region of a leaf: what its effect must be for the criterion to hold."""
+    """What the effect must be for the criterion to hold."""
     lower, upper = float(leaf["lower"]), float(leaf["upper"])
     if leaf["kind"] == "identity":
         return f"at most {number(upper)}" if upper else "exactly 0"
-    if leaf.get("scale") == "ratio" and lower == 0:
-        lower = -math.inf
-    if math.isinf(lower) or (leaf.get("scale") == "share" and lower <= 0):
-        return "any value" if math.isinf(upper) else f"below {number(upper)}"
-    if math.isinf(upper) or (leaf.get("scale") == "share" and upper >= 1):
-        return f"above {number(lower)}"
-    return f"{number(lower)} to {number(upper)}"
+    below = math.isinf(lower) or (lower == 0 and leaf["scale"] == "ratio")
+    if math.isinf(upper):
+        return "any value" if below else f"above {number(lower)}"
+    return f"below {number(upper)}" if below else f"between {number(lower)} and {number(upper)}"
+
+
+def optional(value: float) -> str:
+    """A number, or nothing where it is undefined."""
+    return "" if math.isnan(value) else number(value)
 
 
 def count(n: int, noun: str) -> str:
     """`1 claim`, `2 claims`."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def names(items: Iterable[str], limit: int = 12) -> str:
@@ -109,193 +97,260 @@ def names(items: Iterable[str], limit: int = 12) -> str:
     items = list(items)
     if len(items) > limit:
         return f"{', '.join(items[:limit])} and {len(items) - limit} more"
-    return " and ".join([", ".join(items[:-1])] * (len(items) > 2) + items[-1:]) if len(items) != 2 else " and ".join(items)
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def title(topic: str) -> str:
+    """A topic's name as a heading."""
+    return topic.replace("_", " ").capitalize()
 
 
 def clean(text: str) -> str:
-    """One line of visible characters: no control and bidirectional override signs, runs of white space as one blank.
+    """One line of visible characters: no control or bidirectional override signs, runs of white space as one blank.
 
     Text with right-to-left letters is isolated, so that it cannot reorder what stands around it.
     """
-    text = " ".join(str(text).split())
-    text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+    text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+    text = " ".join(text.split())
     return f"\u2068{text}\u2069" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else text
+
+
+def parameters(values: Mapping[str, Any]) -> str:
+    """Parameters in one line: `alpha = 0.1, sizes = [10, 20]`."""
+    plain = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in values.items()}
+    return ", ".join(f"{key} = {value}" for key, value in plain.items())
+
+
+def shared(conditions: Sequence[Record]) -> dict[str, Any]:
+    """Parameters that all conditions have in common; none where there is one condition only."""
+    first, *rest = [c["parameters"] for c in conditions]
+    return {k: v for k, v in first.items() if all(k in other and other[k] == v for other in rest)} if rest else {}
 
 
 # One condition -----------------------------------------------------------------------------------------------------
 
 
 def condition_name(condition: Record) -> str:
-    """A condition's name, with what it speaks of where its data are real."""
-    return condition["name"] + {"this_data": " (on these data)"}.get(condition.get("real") or "", "")
+    """A condition's name; where its data are one real data set it speaks of these data only."""
+    return f"{condition['name']}{' (on these data)' if condition['real'] == 'this_data' else ''}"
+
+
+def deciding(condition: Record) -> Record | None:
+    """The leaf whose numbers the condition shows; None where nothing was judged."""
+    keys = ("estimate", "low", "high")
+    shown = [str(float(condition[key])) for key in keys]
+    same = [leaf for leaf in condition["leaves"] if [str(float(leaf[key])) for key in keys] == shown]
+    return next(iter([*same, *condition["leaves"]]), None)
 
 
 def label(condition: Record) -> str:
     """A condition's label with its reason: `fails: too small`."""
-    reason = why(condition)
-    return f"{condition['label']}: {reason}" if reason else str(condition["label"])
+    return ": ".join(part for part in (condition["label"], why(condition)) if part)
 
 
 def why(condition: Record) -> str:
-    """Why a condition fails or is undecided; empty where it holds."""
-    if condition["label"] in ("holds", "holds*"):
-        return "no variation between replicates" if condition.get("no_variation") else ""
-    return condition.get("reason") or (STATES.get(condition["state"], "") if condition["label"] == "undecided" else "")
+    """The reason that goes with a condition's label; for `holds*` the engine's speaks of the condition on its own."""
+    parts = [condition["reason"] if condition["label"] != "holds*" else ""]
+    parts += (
+        ["no variation between replicates"] if condition["no_variation"] and condition["state"] == "decided" else []
+    )
+    return "; ".join(part for part in parts if part)
 
 
 def power(condition: Record) -> str:
-    """For an undecided condition the replicates that would decide it, else nothing."""
-    needed = float(condition.get("needed_n", math.nan))
-    if condition["label"] != "undecided" or math.isnan(needed) or needed <= condition["n"]:
+    """For an undecided condition how far it is from a decision, else nothing."""
+    part, needed = deciding(condition), condition["needed_n"]
+    if condition["label"] != "undecided" or not part or not math.isfinite(needed + part["high"] - part["low"]):
         return ""
-    if math.isinf(needed):
-        return f"{condition['name']}: the effect lies on the margin; no number of replicates would decide it"
-    return f"{condition['name']}: decided by about {number(float(math.ceil(needed)))} replicates, if effect and spread stay as they are"
+    away = min(abs(part["estimate"] - part[end]) for end in ("lower", "upper") if math.isfinite(part[end]))
+    half = number((part["high"] - part["low"]) / 2)
+    told = f"{condition['name']} is open: its interval reaches {half} to either side, the margin is {number(away)} away"
+    return f"{told}; about {math.ceil(needed):,} replicates would decide it if the effect is what it seems."
 
 
-def parameters(values: Mapping[str, Any]) -> str:
-    """Parameters in one line: `alpha = 0.1, sizes = [10, 20]`."""
-    plain = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, default=str) for k, v in values.items()}
-    return ", ".join(f"{key} = {value}" for key, value in plain.items())
+# The verdict -------------------------------------------------------------------------------------------------------
 
 
-def shared(conditions: Sequence[Record]) -> dict[str, Any]:
-    """Parameters that all conditions have in common."""
-    first, *rest = [c["parameters"] for c in conditions]
-    return {k: v for k, v in first.items() if all(k in other and other[k] == v for other in rest)} if rest else {}
-
-
-# The verdict ---------------------------------------------------------------------------------------------------------
+def order(evidence: Record) -> tuple[int, str, str]:
+    """Sorts claims by verdict, refuted first, then by topic and id."""
+    return list(VERDICTS).index(evidence["verdict"]["label"]), evidence["topic"], evidence["id"]
 
 
 def headline(evidence: Record) -> str:
-    """The verdict in one or three words."""
+    """The verdict in one to three words."""
     verdict = evidence["verdict"]
-    return "supported with exceptions" if verdict["label"] == "supported" and verdict["fails"] else str(verdict["label"])
+    exceptions = verdict["label"] == "supported" and verdict["fails"]
+    return f"{verdict['label']}{' with exceptions' if exceptions else ''}"
+
+
+def tally(evidence: Record) -> str:
+    """In how many conditions it holds, fails and is open."""
+    v = evidence["verdict"]
+    if v["label"] == "invalid":
+        return "nothing is said about the claim"
+    counts = {"holds": len(v["holds"]) + len(v["holds_star"]), "fails": len(v["fails"]), "open": len(v["open"])}
+    (word, first), *rest = [(word, n) for word, n in counts.items() if n]
+    return ", ".join([f"{word} in {first} of {count(v['count'], 'condition')}", *(f"{w} in {n}" for w, n in rest)])
+
+
+def verdict_sentence(evidence: Record, run: Record | None = None) -> str:
+    """The verdict with the conditions that it rests on, as one sentence; a timed one names the machine."""
+    verdict = evidence["verdict"]
+    if verdict["label"] == "invalid":
+        return f"Invalid: {verdict['reason']}."
+    conditions = {c["name"]: c for c in evidence["conditions"]}
+    groups = {key: [condition_name(conditions[n]) for n in verdict[key]] for key in ("holds", "holds_star", "fails")}
+    open_ones: dict[str, list[str]] = {}
+    for name in verdict["open"]:
+        needless = verdict["label"] == "supported" and conditions[name]["state"] == "open"
+        reason = "not needed for the verdict" if needless else why(conditions[name])
+        open_ones.setdefault(reason, []).append(condition_name(conditions[name]))
+    parts = [f"holds in {names(groups['holds'])}"] if groups["holds"] else []
+    alone = " (covered by the verdict, not shown alone)"
+    parts += [f"holds* in {names(groups['holds_star'])}{alone}"] if groups["holds_star"] else []
+    parts += [f"fails in {names(groups['fails'])}"] if groups["fails"] else []
+    told = [names(group) + (f" ({reason})" if reason else "") for reason, group in open_ones.items()]
+    parts += [f"open in {', '.join(told)}"] if told else []
+    clock = {"cpu": " in CPU time", "wall": " in wall-clock time"}.get(evidence["clock"], "")
+    machine = f" on {run['processor']}, {run['system']}" if run else ""
+    timed = f" Measured{clock}{machine}." if evidence["timed"] else ""
+    return f"{headline(evidence).capitalize()}: {'; '.join(parts)}.{timed}"
+
+
+def separation(evidence: Record) -> str:
+    """The one numeric parameter that parts holding from failing conditions, as a description; else nothing."""
+    groups = {
+        word: [c["parameters"] for c in evidence["conditions"] if c["label"].rstrip("*") == word]
+        for word in ("holds", "fails")
+    }
+    if not all(groups.values()) or sum(map(len, groups.values())) < 3:
+        return ""
+    found = []
+    for key in groups["holds"][0]:
+        good, bad = ([p.get(key) for p in group] for group in groups.values())
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in [*good, *bad]):
+            continue
+        if max(good) < min(bad):
+            found.append(f"{key} is at most {number(max(good))}, where it fails at least {number(min(bad))}")
+        elif min(good) > max(bad):
+            found.append(f"{key} is at least {number(min(good))}, where it fails at most {number(max(bad))}")
+    return f"Where it holds {found[0]}." if len(found) == 1 else ""
+
+
+def sensitivity(evidence: Record) -> str:
+    """For which margins the verdict would have been the same; nothing where the criterion has no single margin."""
+    bounds = evidence["sensitivity"]
+    if not bounds:
+        return ""
+    low, high = bounds["low"], bounds["high"]
+    ends = [f"from {number(low)}"] * math.isfinite(low) + [f"up to {number(high)}"] * math.isfinite(high)
+    return f"The verdict is the same for every margin{' ' * bool(ends)}{' '.join(ends)}."
+
+
+def criterion(evidence: Record) -> str:
+    """The declared criterion as a sentence."""
+    return f"It holds where {evidence['criterion_text']}."
+
+
+def margin(evidence: Record) -> str:
+    """Why the margin is what it is, and why every condition must hold where that is claimed."""
+    always = [f"always, because {evidence['why_always']}"] if evidence.get("why_always") else []
+    return "; ".join([*filter(None, evidence.get("margin_reasons", [])), *always])
 
 
 def rule(evidence: Record) -> str:
     """What the quantifier demands of the conditions."""
     k, total = evidence["verdict"]["k"], evidence["verdict"]["count"]
-    demand = "the one condition" if total == 1 else f"all {total} conditions" if k == total else f"at least {k} of {total} conditions"
-    return f"{evidence['quantifier']}: it must hold in {demand}"
-
-
-def verdict_sentence(evidence: Record, run: Record | None = None) -> str:
-    """The verdict with the conditions that it rests on, as one sentence; a timed one names the machine."""
-    verdict, head = evidence["verdict"], headline(evidence)
-    by_name = {c["name"]: c for c in evidence["conditions"]}
-    shown = {name: condition_name(c) for name, c in by_name.items()}
-    reason = f" ({clean(verdict['reason'])})" if verdict["label"] not in ("invalid",) and verdict.get("reason") else ""
-    if verdict["label"] == "invalid":
-        return f"Invalid: {clean(verdict.get('reason') or 'a control or the trial failed')}."
-    parts = []
-    holding, star = list(verdict["holds"]), list(verdict["holds_star"])
-    everything = len(holding) + len(star) == verdict["count"] > 1
-    if everything:
-        parts.append(f"holds in all {verdict['count']} conditions" + (f", in {names(shown[n] for n in star)} at the level of the whole verdict only" if star else ""))
-    elif holding:
-        parts.append(f"holds in {names(shown[n] for n in holding)}")
-    if star and not everything:
-        parts.append(f"holds at the level of the whole verdict in {names(shown[n] for n in star)}")
-    if verdict["fails"]:
-        parts.append(f"fails in {names(shown[n] for n in verdict['fails'])}")
-    if verdict["open"]:
-        parts.append("open in " + _open(verdict["open"], by_name, shown))
-    machine = ""
-    if evidence["timed"]:
-        clock = {"cpu": "CPU time", "wall": "wall-clock time"}.get(evidence["clock"] or "", "time or memory")
-        machine = f" Measured in {clock}" + (f" on {run['processor']}, {run['system']}" if run else "") + "."
-    return f"{head.capitalize()}: {'; '.join(parts)}{reason}.{machine}"
-
-
-def _open(open_names: Sequence[str], by_name: Mapping[str, Record], shown: Mapping[str, str]) -> str:
-    groups: dict[str, list[str]] = {}
-    for name in open_names:
-        groups.setdefault(clean(why(by_name[name])), []).append(shown[name])
-    return ", ".join(names(group) + (f" ({reason})" if reason else "") for reason, group in groups.items())
-
-
-def separation(evidence: Record) -> str:
-    """The one numeric parameter that parts holding from failing conditions, as a description; else nothing."""
-    by_label: dict[str, list[Record]] = {"holds": [], "fails": []}
-    for condition in evidence["conditions"]:
-        by_label.setdefault(condition["label"].rstrip("*"), []).append(condition["parameters"])
-    holds, fails = by_label["holds"], by_label["fails"]
-    if not holds or not fails or len(holds) + len(fails) < 3:
-        return ""
-    found = []
-    for key in holds[0]:
-        values = [[p.get(key) for p in group] for group in (holds, fails)]
-        if all(isinstance(v, int | float) and not isinstance(v, bool) for group in values for v in group):
-            good, bad = values
-            if max(good) < min(bad):
-                found.append(f"Where it holds {key} is at most {number(max(good))}, where it fails at least {number(min(bad))}.")
-            elif min(good) > max(bad):
-                found.append(f"Where it holds {key} is at least {number(min(good))}, where it fails at most {number(max(bad))}.")
-    return found[0] if len(found) == 1 else ""
-
-
-def sensitivity(evidence: Record) -> str:
-    """For which margins the verdict would have been the same; nothing where the criterion has no single margin."""
-    bounds = evidence.get("sensitivity")
-    if not bounds or math.isnan(bounds["low"]) or math.isnan(bounds["high"]):
-        return ""
-    low, high = bounds["low"], bounds["high"]
-    if math.isinf(low) and math.isinf(high):
-        return "The verdict is the same for every margin."
-    if math.isinf(high):
-        return f"The verdict is the same for every margin from {number(low)} upwards."
-    if math.isinf(low):
-        return f"The verdict is the same for every margin up to {number(high)}."
-    return f"The verdict is the same for margins from {number(low)} to {number(high)}."
+    if k < total:
+        return f"{evidence['quantifier']}, so it must hold in at least {k} of {total} conditions"
+    every = f"all {total} conditions" if total > 1 else "the one condition"
+    return f"{evidence['quantifier']}, so it must hold in {every}"
 
 
 def control(record: Record) -> str:
-    """Whether a control behaved, and what that means."""
-    again = " (second run, with fresh seeds)" if record.get("rerun") else ""
-    must = "fail" if record["role"] == "negative" else "hold"
-    found = {"holds*": "holds"}.get(record["label"], record["label"])
-    if not record["passes"]:
-        return f"misbehaves: it must {must}, and the result is: {found}{again}"
-    if found == f"{must}s":
-        return f"behaves: it {found}, as it must{again}"
-    if record["role"] == "negative":
-        return f"behaves: undecided, but its interval lies below the smallest effect that holds{again}"
-    return f"not demanded here, as a condition holds: {found}{again}"
+    """Whether a control behaved, and how that was found."""
+    again = "; second run, with fresh seeds" if record["rerun"] else ""
+    return f"{'behaves' if record['passes'] else 'misbehaves'}: {record['why'] or record['label']}{again}"
 
 
-# Surroundings ----------------------------------------------------------------------------------------------------------
+def tested(evidence: Record) -> bool:
+    """Whether the claim has an error rate: False where its criterion is made of exact identities only."""
+    return not re.fullmatch(r"(all|any|identity|[(), ])+", evidence["kind"])
+
+
+def p_values(evidence: Record) -> str:
+    """P-values of the claim; an exact criterion has none."""
+    if not tested(evidence):
+        return "Exact criterion: no p-value"
+    hold, fail = (number(evidence["verdict"][key]) for key in ("p_hold", "p_fail"))
+    return f"P-values: {hold} against 'does not hold', {fail} against 'holds', level {number(evidence['alpha'])} each"
+
+
+# Surroundings ------------------------------------------------------------------------------------------------------
 
 
 def place(evidence: Record, section_names: Mapping[int, str]) -> str:
     """Where the guide says it."""
-    guide = evidence["guide"]
-    sections = [f"{n} ({section_names[n]})" if n in section_names else str(n) for n in guide["sections"]]
-    lines = [str(line) for line in guide["lines"]]
-    plural = len(lines) > 1 or "-" in lines[0] if lines else False
-    return f"section{'s' * (len(sections) > 1)} {names(sections)}" + (f", line{'s' * plural} {names(lines, 40)}" if lines else "")
+    numbers, lines = evidence["guide"]["sections"], [str(line) for line in evidence["guide"]["lines"]]
+    sections = [f"{n} ({section_names[n]})" if n in section_names else str(n) for n in numbers]
+    several = len(lines) > 1 or "-" in lines[0]
+    return f"section{'s' * (len(sections) > 1)} {names(sections)}, line{'s' * several} {names(lines, 40)}"
 
 
 def cost(run: Record) -> str:
     """What the evidence took, where and when."""
     spent = f"{count(run['replicates'], 'replicate')}, {number(float(run['cpu_seconds']))} s of CPU time"
-    return f"{spent}, on {run['processor']}, {run['system']}, Python {run['python']}, {run['date']}, commit {run['commit'][:12]}"
+    where = f"{run['processor']}, {run['system']}, Python {run['python']}"
+    return f"{spent}, {where}, {run['date']}, commit {run['commit'][:12]}"
+
+
+def libraries(evidence: Record) -> str:
+    """Versions that the outcomes depend on."""
+    return ", ".join(f"{name} {version}" for name, version in evidence["versions"].items())
+
+
+def previous(record: Record) -> str:
+    """An earlier verdict under an earlier declaration."""
+    return f"Before revision {record['revision'] + 1}: {record['verdict']['label']}"
+
+
+def errors(statement: ErrorStatement) -> list[str]:
+    """How many verdicts of a suite may be wrong, a paragraph each."""
+    s = statement
+    if not s.tested:
+        return ["No claim with a statistical criterion has been tested yet, so there is no error rate to state."]
+    share = f"; of the {s.supported} supported, about {number(100 * s.false_discovery)} % may be false"
+    texts = [
+        f"Each verdict was designed for at most a {number(100 * s.alpha)} % chance of being wrong in each direction at "
+        "the declared margin, for well-behaved outcomes; for strongly skewed ones up to 6 % were measured there. "
+        f"With {count(s.tested, 'claim')} tested this way that is about {number(s.wrong)} wrong each way in the worst "
+        f"case{share if s.supported else ''}.",
+        "Exact criteria have no error rate and are not counted. Where replicates do not vary, a verdict assumes that "
+        "contrary outcomes, if any, occur in at least a fifth of replicates; such conditions say: no variation.",
+    ]
+    if s.selected is not None:
+        chosen = names(s.selected, 50) if s.selected else "none"
+        texts.append(
+            "As fewer than a fifth of the tested claims are supported, the method of Benjamini and Hochberg is given "
+            f"beside the fixed level: at a false discovery rate of 5 % it selects {chosen}."
+        )
+    return texts
 
 
 def citation(evidence: Record, run: Record | None, edition: Record) -> str:
     """A one-line citation of the verdict."""
-    year = f" ({_year(run, edition)})" if _year(run, edition) else ""
-    return f"{edition['authors']}{year}: {evidence['statement'].rstrip('.')}. Verdict: {headline(evidence)}. {edition['title']}{_version(edition)}, claim {evidence['topic']}/{evidence['id']}."
+    who = f"{edition['authors']} ({_year(run, edition)})".removesuffix(" ()")
+    told = f"{evidence['statement'].rstrip('.')}. Verdict: {headline(evidence)}."
+    return f"{who}: {told} {_work(edition)}, claim {evidence['topic']}/{evidence['id']}."
 
 
 def bibtex(evidence: Record, run: Record | None, edition: Record) -> str:
-    """The same as a BibTeX entry; the evidence's declaration hash pins what was tested."""
+    """The same as a BibTeX entry; the hash of the declaration pins what was tested."""
     fields = {
         "author": f"{{{_tex(edition['authors'])}}}",
         "title": f"{{{_tex(evidence['statement'].rstrip('.'))}}}: {headline(evidence)}",
         "year": _year(run, edition),
-        "howpublished": f"{_tex(edition['title'] + _version(edition))}, claim {_tex(evidence['topic'])}/{evidence['id']}",
+        "howpublished": f"{_tex(_work(edition))}, claim {_tex(evidence['topic'])}/{evidence['id']}",
         "url": edition.get("url", ""),
         "note": f"Declaration {evidence['declaration_sha256'][:16]}",
     }
@@ -307,8 +362,8 @@ def _year(run: Record | None, edition: Record) -> str:
     return str((run or {}).get("date") or edition.get("date") or "")[:4]
 
 
-def _version(edition: Record) -> str:
-    return f", version {edition['version']}" if edition.get("version") else ""
+def _work(edition: Record) -> str:
+    return f"{edition['title']}{', version ' if edition.get('version') else ''}{edition.get('version', '')}"
 
 
 def _tex(text: str) -> str:

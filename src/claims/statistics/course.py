@@ -1,12 +1,13 @@
 """What each part of a criterion shows at each look, and how the parts combine.
 
 The p-values of a leaf are Bonferroni-corrected for its planned looks and minimised over those made, which is valid at
-each look whatever the dependence between them; `all` and `any` combine leaves (intersection-union and its mirror, Berger
-1982). Every array may carry leading axes, so that simulated conditions are judged by the same code as real ones.
+each look whatever the dependence between them; `all` and `any` combine leaves (intersection-union and its mirror;
+Berger 1982). Every array may carry leading axes, so that simulated conditions are judged by the same code as real ones.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,15 +33,16 @@ class Step(NamedTuple):
 
 
 def leaf_looks(test: str, n: int, looks: Sequence[int], population: bool) -> tuple[int, ...]:
-    """The planned looks of one leaf: n for `identity`, from 16 for medians, 32 alone where one data set is resplit."""
-    if test == "exact":
-        return (n,)
+    """The planned looks of one leaf among those of a profile, increasing; empty where none serves.
+
+    Medians start at 16; `identity` takes the first look with at least n replicates; resplits of one data set have 32
+    only.
+    """
     if population:
         return POPULATION_LOOKS
-    return tuple(look for look in looks if test != "median" or look >= MEDIAN_FROM)
-
-
-# P-values by look --------------------------------------------------------------------------------------------------
+    if test == "exact":
+        return tuple(sorted(look for look in looks if look >= n)[:1])
+    return tuple(sorted(look for look in looks if test != "median" or look >= MEDIAN_FROM))
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,18 @@ class Block:
     planned: tuple[int, ...]
     active: Bools
 
-    def p_values(self, lo: Array, hi: Array) -> tuple[Array, Array]:
-        """Per look and leaf, corrected for looks but not minimised over them; shape (..., looks, leaves)."""
-        below_lo, above_lo = self._at(lo)
-        below_hi, above_hi = self._at(hi)
+    def p_values(self, lo: Array, hi: Array, withheld: Bools) -> tuple[Array, Array]:
+        """`ph` and `pf` of regions (lo, hi) by look, corrected for looks and cumulative; shape (..., looks, leaves).
+
+        A look decides nothing for a leaf where it is not planned, too many replicates failed or it is `withheld`.
+        """
+        below_lo, above_lo = self._both(lo)
+        below_hi, above_hi = self._both(hi)
         ph = np.maximum(np.where(np.isfinite(lo), above_lo, 0.0), np.where(np.isfinite(hi), below_hi, 0.0))
         pf = np.minimum(np.where(np.isfinite(lo), below_lo, 1.0), np.where(np.isfinite(hi), above_hi, 1.0))
-        k = len(self.planned)
-        return (
-            np.where(self.active, np.minimum(1.0, k * ph), 1.0),
-            np.where(self.active, np.minimum(1.0, k * pf), 1.0),
-        )
+        return self._sequential(ph, withheld), self._sequential(pf, withheld)
 
-    def _at(self, cut: Array) -> tuple[Array, Array]:
+    def _both(self, cut: Array) -> tuple[Array, Array]:
         """`below` and `above` at the cut; where it is infinite the caller ignores them."""
         finite = np.isfinite(cut)
         if not finite.any():
@@ -90,21 +91,35 @@ class Block:
         inside = np.where(finite, cut, 0.5)
         return self.sample.below(inside), self.sample.above(inside)
 
+    def _sequential(self, p: Array, withheld: Bools) -> Array:
+        counted = np.where(self.active & ~withheld, np.minimum(1.0, len(self.planned) * p), 1.0)
+        return np.minimum.accumulate(counted, axis=-2)
+
     def conditional_power(self, lo: Array, hi: Array, level: float, looks: Sequence[int]) -> tuple[Array, Array]:
         """Chance to hold and to fail at the last look, were the truth what is seen now; shape (..., looks, leaves)."""
         share = np.minimum(np.array(looks) / self.planned[-1], 1.0)[:, None]
         z = -special.ndtri(level / len(self.planned))
 
-        def power(statistic: Array) -> Array:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                chance = special.ndtr((statistic / np.sqrt(share) - z) / np.sqrt(1 - share))
-            return np.where(share < 1, chance, (statistic > z) * 1.0)
+        def power(cut: Array, side: float) -> Array:
+            expected = side * self.sample.statistic(np.where(np.isfinite(cut), cut, 0.5)) / np.sqrt(share)
+            ahead = np.where(share < 1, np.sqrt(1 - share), 1.0)
+            return np.where(share < 1, special.ndtr((expected - z) / ahead), np.where(expected > z, 1.0, 0.0))
 
-        inside_lo, inside_hi = (np.where(np.isfinite(cut), cut, 0.5) for cut in (lo, hi))
-        over, under = self.sample.statistic(inside_lo), self.sample.statistic(inside_hi)
-        hold = np.minimum(np.where(np.isfinite(lo), power(over), 1.0), np.where(np.isfinite(hi), power(-under), 1.0))
-        fail = np.maximum(np.where(np.isfinite(lo), power(-over), 0.0), np.where(np.isfinite(hi), power(under), 0.0))
+        hold = np.minimum(np.where(np.isfinite(lo), power(lo, 1), 1.0), np.where(np.isfinite(hi), power(hi, -1), 1.0))
+        fail = np.maximum(np.where(np.isfinite(lo), power(lo, -1), 0.0), np.where(np.isfinite(hi), power(hi, 1), 0.0))
         return hold, fail
+
+    def columns(
+        self, parts: Sequence[Leaf], reached: Sequence[Step], level: float, interval_level: float, withheld: Bools
+    ) -> dict[str, Any]:
+        """Everything a `Course` says of these leaves, by name; shape (..., looks, leaves)."""
+        lo, hi = (np.array([getattr(parts[i], end) for i in self.index], dtype=float) for end in ("lo", "hi"))
+        ph, pf = self.p_values(lo, hi, withheld)
+        hold_cp, fail_cp = self.conditional_power(lo, hi, level, [step.look for step in reached])
+        low, high = self.sample.interval(interval_level / len(self.planned))
+        shown = {"estimate": self.sample.estimate, "low": low, "high": high, "sd": self.sample.unit_sd}
+        columns: dict[str, Any] = {"ph": ph, "pf": pf, "hold_cp": hold_cp, "fail_cp": fail_cp, **shown}
+        return columns | ({"few": self.sample.few} if isinstance(self.sample, MeanSample) else {})
 
 
 def sample_of(test: str, x: Array, overlap: float) -> Sample:
@@ -158,50 +173,48 @@ def course(
     over the planned looks. Outcomes may carry leading axes, for many conditions of equal n at once.
     """
     parts = leaves(node)
-    batch = next(iter(parts)).score(outcomes).shape[:-1]
-    shape = (*batch, len(reached), len(parts))
-    made = {
-        name: np.full(shape, np.nan) for name in ("ph", "pf", "hold_cp", "fail_cp", "estimate", "low", "high", "sd")
-    }
-    few = np.zeros(shape, dtype=bool)
+    shape = (*parts[0].score(outcomes).shape[:-1], len(reached), len(parts))
+    table: dict[str, Any] = {name: np.full(shape, np.nan) for name in TABLE}
+    table["few"] = np.zeros(shape, dtype=bool)
+    table["saturated"] = _saturated_leaves(parts, outcomes, reached, shape)
+    for leaf in parts:
+        if leaf.test == "exact":
+            _enter(table, [leaf.index], exact_course(leaf, outcomes, reached))
+    share = level if interval_level is None else interval_level
+    for block in blocks(parts, outcomes, reached, looks, population):
+        withheld = table["saturated"][..., list(block.index)]
+        _enter(table, block.index, block.columns(parts, reached, level, share, withheld))
+    return Course(looks=tuple(step.look for step in reached), **table)
+
+
+TABLE = ("ph", "pf", "hold_cp", "fail_cp", "estimate", "low", "high", "sd")
+
+
+def _enter(table: dict[str, Any], index: Sequence[int], columns: dict[str, Any]) -> None:
+    for name, values in columns.items():
+        table[name][..., list(index)] = values
+
+
+def _at_looks(value: Callable[[int], Any], reached: Sequence[Step]) -> Any:
+    return np.stack([value(step.used) for step in reached], axis=-1)
+
+
+def _saturated_leaves(
+    parts: Sequence[Leaf], outcomes: Outcomes, reached: Sequence[Step], shape: tuple[int, ...]
+) -> Bools:
     full = np.zeros(shape, dtype=bool)
     for leaf in parts:
         if leaf.ceiling is not None:
-            full[..., leaf.index] = _at_looks(lambda used, c=leaf.ceiling: saturated(c, outcomes, used), reached)
-        if leaf.test == "exact":
-            for name, values in exact_course(leaf, outcomes, reached).items():
-                made[name][..., leaf.index] = values
-    for block in blocks(parts, outcomes, reached, looks, population):
-        own = [parts[i] for i in block.index]
-        lo, hi = np.array([leaf.lo for leaf in own], dtype=float), np.array([leaf.hi for leaf in own], dtype=float)
-        index = list(block.index)
-        ph, pf = block.p_values(lo, hi)
-        made["ph"][..., index] = np.where(full[..., index], 1.0, ph)
-        made["pf"][..., index] = np.where(full[..., index], 1.0, pf)
-        made["hold_cp"][..., index], made["fail_cp"][..., index] = block.conditional_power(
-            lo, hi, level, [step.look for step in reached]
-        )
-        share = np.asarray((interval_level or level) / len(block.planned))
-        made["low"][..., index], made["high"][..., index] = block.sample.interval(share)
-        made["estimate"][..., index], made["sd"][..., index] = block.sample.estimate, block.sample.unit_sd
-        if isinstance(block.sample, MeanSample):
-            few[..., index] = block.sample.few
-    for name in ("ph", "pf"):
-        tested = [leaf.index for leaf in parts if leaf.test != "exact"]
-        made[name][..., tested] = np.minimum.accumulate(made[name][..., tested], axis=-2)
-    return Course(looks=tuple(step.look for step in reached), few=few, saturated=full, **made)
-
-
-def _at_looks(value: Callable[[int], Array], reached: Sequence[Step]) -> Array:
-    return np.stack([value(step.used) for step in reached], axis=-1)
+            full[..., leaf.index] = _at_looks(partial(saturated, leaf.ceiling, outcomes), reached)
+    return full
 
 
 def saturated(ceiling: Ceiling, outcomes: Outcomes, used: int) -> Bools:
     """Whether both arms stand at the same bound too often for a difference to show; shape (...).
 
     That is so in half of the replicates, where the bound is the better end or the room left above (below) the mean of b
-    is less than the margin. Bounds not declared are taken for [0, 1] where all outcomes lie within and not all are 0 or
-    1: events are no measure that runs into its end.
+    is less than the margin. Bounds not declared are taken for [0, 1] where all outcomes lie within, unless each is 0 or
+    1 and some stand at the worse end: events are no measure that runs into its bounds.
     """
     a, b = outcomes[ceiling.a][..., :used], outcomes[ceiling.b][..., :used]
     low, high = ceiling.ends
@@ -213,17 +226,20 @@ def saturated(ceiling: Ceiling, outcomes: Outcomes, used: int) -> Bools:
     if ceiling.assumed:
         pair = np.stack([a, b])
         inside = ((pair >= 0) & (pair <= 1)).all(axis=(0, -1))
-        events = ((pair == 0) | (pair == 1)).all(axis=(0, -1))
+        events = ((pair == 0) | (pair == 1)).all(axis=(0, -1)) & (pair != better).any(axis=(0, -1))
         full = full & inside & ~events
     return np.asarray(full)
 
 
 def exact_course(leaf: Leaf, outcomes: Outcomes, reached: Sequence[Step]) -> dict[str, Array]:
-    """`identity` at each look: fails at the first violation, holds once n replicates agree, else is open."""
+    """`identity` at each look: fails at the first violation, holds once n replicates agree, else is open.
+
+    Columns of a `Course`, each of shape (..., looks, 1).
+    """
     off = np.abs(leaf.score(outcomes))
-    worst = _at_looks(lambda used: off[..., :used].max(axis=-1), reached)
+    worst = _at_looks(lambda used: off[..., :used].max(axis=-1), reached)[..., None]
     violated = worst > leaf.hi
-    agreed = np.array([step.decides and step.look >= leaf.n for step in reached]) & ~violated
+    agreed = np.array([[step.decides and step.look >= leaf.n] for step in reached]) & ~violated
     return {
         "ph": np.where(agreed, 0.0, 1.0),
         "pf": np.where(violated, 0.0, 1.0),
@@ -233,25 +249,25 @@ def exact_course(leaf: Leaf, outcomes: Outcomes, reached: Sequence[Step]) -> dic
     }
 
 
-Rule = Callable[[list[Array]], Array]
+Rule = Callable[[list[Any]], Any]
 
 
-def largest(parts: list[Array]) -> Array:
+def largest(parts: list[Any]) -> Any:
     """Elementwise maximum."""
     return np.max(parts, axis=0)
 
 
-def smallest(parts: list[Array]) -> Array:
+def smallest(parts: list[Any]) -> Any:
     """Elementwise minimum."""
     return np.min(parts, axis=0)
 
 
-def smallest_corrected(parts: list[Array]) -> Array:
+def smallest_corrected(parts: list[Any]) -> Any:
     """Elementwise minimum times the number of parts, at most 1 (Bonferroni)."""
     return np.minimum(1.0, len(parts) * np.min(parts, axis=0))
 
 
-def fold(node: Tree, values: Array, for_all: Rule, for_any: Rule) -> Array:
+def fold(node: Tree, values: Any, for_all: Rule, for_any: Rule) -> Any:
     """Values of the leaves (last axis) combined over the tree; shape without the last axis."""
     if isinstance(node, Leaf):
         return np.asarray(values[..., node.index])

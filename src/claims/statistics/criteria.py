@@ -6,6 +6,7 @@ Outcomes map names to arrays whose last axis is the replicate (curves: last but 
 """
 
 import difflib
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +54,8 @@ FREE = ("why", "clock")
 def complete(criterion: Criterion) -> dict[str, Any]:
     """The criterion with its defaults filled in, keys in a fixed order.
 
-    `trend` gets tol = margin / 4. `bounds` is left out where absent: judging then takes [0, 1] for outcomes that show it.
+    `trend` gets tol = margin / 4. Where `bounds` is absent it stays so, and judging takes [0, 1] for outcomes that lie
+    within; `bounds: [-.inf, .inf]` says that there are none.
 
     Raises:
         ValueError: A key is unknown or missing, or a value is out of its range; the message names the field, the rule,
@@ -69,7 +71,9 @@ def _completed(criterion: Criterion, where: str) -> dict[str, Any]:
     if word is not None:
         return _completed_group(criterion, word, where)
     kind = criterion.get("kind")
-    if kind not in KINDS:
+    if kind is None:
+        raise _error(f"{where}.kind", "is required", "nothing", "write one of " + ", ".join(KINDS))
+    if not isinstance(kind, str) or kind not in KINDS:
         raise _error(f"{where}.kind", "must be one of " + ", ".join(KINDS), kind, _nearest(kind, KINDS))
     allowed = KINDS[kind]
     for key in criterion:
@@ -113,7 +117,7 @@ def _checked(key: str, value: Any, kind: str, where: str) -> Any:
             raise _error(where, "must be a list of outcomes", value, "name at least one rival")
         return [_name(rival, f"{where}[{i}]") for i, rival in enumerate(value)]
     if key in ("range", "bounds"):
-        return _range(value, where, least=0.0 if kind == "ratio" else -math.inf, open_ended=key == "bounds")
+        return _range(value, where, least=floor({"kind": kind}), open_ended=key == "bounds")
     if key == "n":
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise _error(where, "must be a whole number of at least 1", value, "3 if deterministic, 32 if random")
@@ -197,7 +201,7 @@ def leaf_criteria(criterion: Criterion) -> Iterator[Criterion]:
             yield from leaf_criteria(part)
 
 
-def test_of(criterion: Criterion) -> Test:
+def own_test(criterion: Criterion) -> Test:
     """The test that a simple criterion, completed, uses."""
     kinds: dict[str, Test] = {"winrate": "prop", "rate": "prop", "identity": "exact"}
     estimator: Test = "median" if criterion.get("estimator") == "median" else "mean"
@@ -234,10 +238,16 @@ def describe(criterion: Criterion) -> str:
     return _SENTENCES[criterion["kind"]](complete(criterion))
 
 
-def _between(low: float, high: float) -> str:
+def _between(criterion: Criterion) -> str:
+    low, high = criterion["range"]
     if math.isinf(high):
         return f"above {low:g}"
-    return f"below {high:g}" if low in (0.0, -math.inf) else f"between {low:g} and {high:g}"
+    return f"below {high:g}" if low == floor(criterion) else f"between {low:g} and {high:g}"
+
+
+def floor(criterion: Criterion) -> float:
+    """Where an open range starts: ratios at 0, other values at minus infinity."""
+    return 0.0 if criterion["kind"] == "ratio" else -math.inf
 
 
 def _by_more(margin: float) -> str:
@@ -246,7 +256,7 @@ def _by_more(margin: float) -> str:
 
 _SENTENCES: dict[str, Callable[[Criterion], str]] = {
     "diff": lambda c: f"{c['a']} is {c['better']} than {c['b']}{_by_more(c['margin'])} on average",
-    "ratio": lambda c: f"the {_typical(c)} ratio of {c['a']} to {c['b']} is {_between(*c['range'])}",
+    "ratio": lambda c: f"the {_typical(c)} ratio of {c['a']} to {c['b']} is {_between(c)}",
     "winrate": lambda c: (
         f"{c['a']} is {c['better']} than {c['b']}{_by_more(c['tie'])} in more than {c['above']:.4g} of the replicates"
     ),
@@ -254,7 +264,7 @@ _SENTENCES: dict[str, Callable[[Criterion], str]] = {
         f"{c['a']} and {c['b']} differ on average by less than "
         + (f"{c['margin']:g}" if c["scale"] == "difference" else f"a factor of {math.exp(c['margin']):.4g}")
     ),
-    "level": lambda c: f"the {c['estimator']} of {c['outcome']} is {_between(*c['range'])}",
+    "level": lambda c: f"the {c['estimator']} of {c['outcome']} is {_between(c)}",
     "trend": lambda c: (
         f"{c['outcome']} goes {c['direction']}{_by_more(c['margin'])} from the first to the last {c['over']}, "
         f"with no step back of {c['tol']:g} or more"
@@ -330,7 +340,7 @@ Tree = Leaf | Group
 
 def tree(criterion: Criterion, points: Mapping[str, int]) -> Tree:
     """The leaves of a completed criterion, numbered from the left; `points` is the number of points of each curve."""
-    return _numbered(_grown(criterion, points), iter(range(10**6)))
+    return _numbered(_grown(criterion, points), itertools.count())
 
 
 def leaves(node: Tree) -> tuple[Leaf, ...]:
@@ -390,8 +400,8 @@ def _equiv(c: Criterion) -> Leaf:
 
 
 def _level(c: Criterion) -> Leaf:
-    name = c["outcome"]
-    return Leaf(name, "level", c["estimator"], *c["range"], lambda o: o[name], "value")
+    name, (lo, hi) = c["outcome"], c["range"]
+    return Leaf(name, "level", c["estimator"], lo, hi, lambda o: o[name], "value")
 
 
 def _rate(c: Criterion) -> Leaf:

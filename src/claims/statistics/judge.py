@@ -12,8 +12,21 @@ from typing import Any
 import numpy as np
 
 from claims.statistics.course import MEDIAN_FROM, Course, Step, course, leaf_looks, powers, states, tree_p_values
-from claims.statistics.criteria import Criterion, Leaf, Outcomes, Tree, complete, curve_names, leaf_criteria
-from claims.statistics.criteria import leaves, outcome_names, test_of, tree
+from claims.statistics.criteria import (
+    Criterion,
+    Group,
+    Leaf,
+    Outcomes,
+    Tree,
+    complete,
+    curve_names,
+    leaf_criteria,
+    leaves,
+    outcome_names,
+    own_test,
+    statistical,
+    tree,
+)
 from claims.statistics.reasons import (
     DETERMINISTIC_BELOW,
     failing_reason,
@@ -94,20 +107,24 @@ class Judgement:
 def planned_looks(criterion: Criterion, looks: Sequence[int], *, population: bool = False) -> tuple[int, ...]:
     """The looks of a profile, increasing, restricted to what the criterion allows; for mixed criteria their union.
 
+    `identity` alone has one look at n; beside a tested criterion it is judged at the first look of n or more. Planning
+    from planned looks changes nothing.
+
     Raises:
         ValueError: No look is left, or a criterion other than a mean is to be judged on resplits of one data set.
     """
+    simple = list(leaf_criteria(complete(criterion)))
+    if not population and not statistical(criterion):
+        return (max(one["n"] for one in simple),)
     union: set[int] = set()
-    for one in leaf_criteria(complete(criterion)):
-        test = test_of(one)
+    for one in simple:
+        test = own_test(one)
         if population and test != "mean":
             raise ValueError(f"real: population allows tests of means only, got {one['kind']} ({test}); say this_data")
         own = leaf_looks(test, one.get("n", 0), looks, population)
         if not own:
-            step = "raise max_replicates or take a larger profile"
-            raise ValueError(
-                f"looks: {one['kind']} ({test}) needs one from {MEDIAN_FROM} on, got {tuple(looks)}; {step}"
-            )
+            need = f"looks: {one['kind']} ({test}) needs one from {one.get('n', MEDIAN_FROM)} on"
+            raise ValueError(f"{need}, got {tuple(looks)}; raise max_replicates or take a larger profile")
         union |= set(own)
     return tuple(sorted(union))
 
@@ -149,11 +166,19 @@ def judge(
     if broken:
         return _judgement(record, seen, 1.0, 1.0, "broken", broken, math.nan)
     final = float(ph[-1]), float(pf[-1])
-    main = record.parts[deciding(record.node, seen.ph[-1], seen.pf[-1])]
-    share = close / len(leaf_looks(main.test, main.n, looks, population is not None))
-    needed = math.nan if state[-1] == "decided" else needed_replicates(main, seen, share)
-    reason = _reason(record, seen, final, str(state[-1]), close, alpha, needed)
-    return _judgement(record, seen, *final, str(state[-1]), reason, needed)
+    needed = math.nan
+    if state[-1] == "decided":
+        told = (
+            failing_reason(record.node, record.parts, seen)
+            if final[1] <= close
+            else holding_reason(record.parts, alpha)
+        )
+    else:
+        main = record.parts[deciding(record.node, seen.ph[-1], seen.pf[-1])]
+        own = leaf_looks(main.test, main.n, looks, population is not None)
+        needed = needed_replicates(main, seen, close / max(len(own), 1))
+        told = undecided_reason(str(state[-1]), main, record.steps[-1], record.planned[-1], record.failed, needed)
+    return _judgement(record, seen, *final, str(state[-1]), told, needed)
 
 
 # The record --------------------------------------------------------------------------------------------------------
@@ -269,31 +294,23 @@ def nothing_seen(record: Record) -> Judgement:
 
 
 def deciding(node: Tree, ph: Array, pf: Array) -> int:
-    """Index of the leaf that speaks for the criterion: the weakest of ALL, the strongest of ANY, the total of a trend."""
+    """Index of the leaf on which the answer hangs: of ALL the one farthest from holding, of ANY the nearest to it."""
     if isinstance(node, Leaf):
         return node.index
-    if node.kind == "trend":
-        return deciding(node.parts[0], ph, pf)
     sign = 1 if node.op == "all" else -1
-    ranks = [[sign * float(p) for p in tree_p_values(part, ph, pf)] for part in node.parts]
-    best = max(range(len(ranks)), key=lambda i: (ranks[i][0], -ranks[i][1]))
-    return deciding(node.parts[best], ph, pf)
+    pairs = [tree_p_values(part, ph, pf) for part in node.parts]
+    ranks = [(sign * float(hold), -sign * float(fail)) for hold, fail in pairs]
+    return deciding(node.parts[ranks.index(max(ranks))], ph, pf)
 
 
-def _reason(
-    record: Record, seen: Course, p: tuple[float, float], state: str, close: float, alpha: float, needed: float
-) -> str:
-    if p[1] <= close:
-        return failing_reason(record.node, record.parts, seen)
-    if p[0] <= close:
-        return holding_reason(record.parts, alpha)
-    main = record.parts[deciding(record.node, seen.ph[-1], seen.pf[-1])]
-    return undecided_reason(state, main, seen, record.planned[-1], record.failed, record.steps[-1].decides, needed)
+def speaking(node: Tree, ph: Array, pf: Array) -> int:
+    """Index of the leaf whose effect is shown: the deciding one, but the total of a trend."""
+    return leaves(node)[0].index if isinstance(node, Group) and node.kind == "trend" else deciding(node, ph, pf)
 
 
 def _judgement(record: Record, seen: Course, ph: float, pf: float, state: str, reason: str, needed: float) -> Judgement:
     results = tuple(leaf_result(leaf, seen, record.data) for leaf in record.parts)
-    main = record.parts[deciding(record.node, seen.ph[-1], seen.pf[-1])]
+    main = record.parts[speaking(record.node, seen.ph[-1], seen.pf[-1])]
     hold_cp, fail_cp = (float(power[-1]) for power in powers(record.node, seen))
     first = results[main.index]
     return Judgement(
@@ -317,8 +334,8 @@ def _judgement(record: Record, seen: Course, ph: float, pf: float, state: str, r
 
 def look_of(leaf: Leaf, seen: Course, j: int) -> Look:
     """One look of one leaf on its natural scale."""
-    ends = (natural(leaf, values[j, leaf.index]) for values in (seen.estimate, seen.low, seen.high))
-    return Look(seen.looks[j], *ends, float(seen.ph[j, leaf.index]), float(seen.pf[j, leaf.index]))
+    estimate, low, high = (natural(leaf, values[j, leaf.index]) for values in (seen.estimate, seen.low, seen.high))
+    return Look(seen.looks[j], estimate, low, high, float(seen.ph[j, leaf.index]), float(seen.pf[j, leaf.index]))
 
 
 def leaf_result(leaf: Leaf, seen: Course, data: Outcomes) -> LeafResult:
@@ -330,6 +347,8 @@ def leaf_result(leaf: Leaf, seen: Course, data: Outcomes) -> LeafResult:
         spread = float(x.std(ddof=1)) if x.size > 1 else 0.0
         d_z = float(x.mean()) / spread if spread > 0 else math.nan
         win_rate = float(np.mean((x > 0) + 0.5 * (x == 0)))
+    if leaf.kind == "winrate":
+        win_rate = look.estimate
     if leaf.test in ("mean", "median"):
         median = natural(leaf, np.median(x))
     ends = (look.estimate, look.low, look.high, *region(leaf))
@@ -342,7 +361,8 @@ def natural(leaf: Leaf, value: Any) -> float:
 
 
 def region(leaf: Leaf) -> tuple[float, float]:
-    """Region of support on the natural scale; shares end at 0 and 1, absolute deviations at 0."""
-    if leaf.scale == "share":
-        return max(leaf.lo, 0.0), min(leaf.hi, 1.0)
-    return (0.0 if leaf.test == "exact" else natural(leaf, leaf.lo)), natural(leaf, leaf.hi)
+    """Region of support on the natural scale; an end without a cut is infinite on any scale."""
+    if leaf.test == "exact":
+        return 0.0, float(leaf.hi)
+    lower, upper = (natural(leaf, end) if math.isfinite(end) else float(end) for end in (leaf.lo, leaf.hi))
+    return lower, upper

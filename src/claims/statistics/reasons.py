@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from scipy import special
 
-from claims.statistics.course import Course, tree_p_values
+from claims.statistics.course import Course, Step, tree_p_values
 from claims.statistics.criteria import Leaf, Tree
 from claims.statistics.tests import Array
-
 
 DETERMINISTIC_BELOW = 8
 """An `identity` with a smaller n is declared deterministic: where it is violated, its replicates must agree."""
@@ -66,17 +65,18 @@ def holding_reason(parts: Sequence[Leaf], alpha: float) -> str:
     return f"all {n} replicates agree: violation rate below {1 - alpha ** (1 / n):.2g} at level {alpha:g}"
 
 
-def undecided_reason(state: str, leaf: Leaf, seen: Course, cap: int, failed: int, decides: bool, needed: float) -> str:
-    """Why neither answer was reached, with the power note."""
+def undecided_reason(state: str, leaf: Leaf, step: Step, cap: int, failed: int, needed: float) -> str:
+    """Why neither answer was reached at a look, with the power note once no more is to come."""
     if state == "saturated":
         return "saturated: both arms stand at the same bound; redesign the condition"
-    if not decides:
-        return f"{failed} of {seen.looks[-1]} replicates failed: too many to decide at this look"
-    enough = f"about {needed:.0f} replicates would decide" if math.isfinite(needed) else "no number of replicates may"
+    if not step.decides:
+        return f"{failed} of {step.look} replicates failed: too many to decide at this look"
     if state == "open":
-        return f"not decided at {seen.looks[-1]} of {cap} replicates"
-    where = f"{leaf.name} lies too close to the edge of the region"
-    return f"{'stopped early: ' if state == 'futile' else ''}{where}; {enough}"
+        return f"not decided at {step.look} of {cap} replicates"
+    enough = f"about {needed:.0f} replicates would decide" if math.isfinite(needed) else "no number of replicates may"
+    return (
+        f"{'stopped early: ' if state == 'futile' else ''}{leaf.name} is too close to the edge of the region; {enough}"
+    )
 
 
 def needed_replicates(leaf: Leaf, seen: Course, level: float) -> float:

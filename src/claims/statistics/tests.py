@@ -118,7 +118,7 @@ class MeanSample:
         p = special.stdtr(self.degrees, np.maximum(t, hall(w, t, np.maximum(self.skew, 0), self.n)))
         return np.where(self.few, np.where(self.high < cut, self.guard, 1.0), p)
 
-    def interval(self, level: Array) -> tuple[Array, Array]:
+    def interval(self, level: float) -> tuple[Array, Array]:
         """Ends of the interval for the mean that is missed with probability `level` on each side."""
         q = -special.stdtrit(self.degrees, level)
         far_low = hall_inverse(q, q * self.spread, np.minimum(self.skew, 0), self.n)
@@ -134,7 +134,7 @@ class MeanSample:
     def statistic(self, cut: Array) -> Array:
         """Student's t at the cut; infinite where all replicates agree that the mean lies on one side."""
         gap = self.mean - cut
-        agreed = np.where(gap == 0, 0.0, np.sign(gap) * np.inf)
+        agreed = np.where(gap > 0, np.inf, np.where(gap < 0, -np.inf, 0.0))
         return np.where(self.sd > 0, gap / np.where(self.sd > 0, self.sd, 1.0) / self.spread, agreed)
 
     @property
@@ -179,7 +179,7 @@ class PropSample:
         """P-value of "the share is at least `cut`"."""
         return binomial_above(self.n - self.wins, self.n, 1 - np.asarray(cut))
 
-    def interval(self, level: Array) -> tuple[Array, Array]:
+    def interval(self, level: float) -> tuple[Array, Array]:
         """Clopper-Pearson ends, in [0, 1], each missed with probability at most `level`."""
         return clopper_pearson_low(self.wins, self.n, level), 1 - clopper_pearson_low(self.n - self.wins, self.n, level)
 
@@ -199,7 +199,7 @@ class PropSample:
         return np.sqrt(self.estimate * (1 - self.estimate))
 
 
-def clopper_pearson_low(wins: Array, n: Array, level: Array) -> Array:
+def clopper_pearson_low(wins: Array, n: Array, level: float) -> Array:
     """Smallest probability that `binomial_above` does not reject at `level`; 0 without wins."""
     return np.where(wins > 0, special.betaincinv(np.where(wins > 0, wins, 1.0), n - wins + 1, level), 0.0)
 
@@ -227,7 +227,7 @@ class MedianSample:
         """P-value of "the median is at least `cut`"."""
         return binomial_above((self.ordered < np.asarray(cut)[..., None]).sum(axis=-1), self.n, np.asarray(0.5))
 
-    def interval(self, level: Array) -> tuple[Array, Array]:
+    def interval(self, level: float) -> tuple[Array, Array]:
         """Two order statistics; infinite where n is too small for `level`."""
         need = sign_count(self.n, level)
         known = need <= self.n
@@ -243,7 +243,7 @@ class MedianSample:
         """Surplus of replicates above the cut over those below, in standard errors."""
         cut = np.asarray(cut)[..., None]
         surplus = (self.ordered > cut).sum(axis=-1) - (self.ordered < cut).sum(axis=-1)
-        return surplus / np.sqrt(self.n)
+        return np.asarray(surplus / np.sqrt(self.n))
 
     @property
     def estimate(self) -> Array:
@@ -257,12 +257,13 @@ class MedianSample:
         return (high - low) / 2
 
 
-def sign_count(n: Array, level: Array) -> Array:
+def sign_count(n: Array, level: float) -> Array:
     """Fewest heads in `n` fair tosses whose upper tail is at most `level`; n + 1 where there is none."""
-    n, level = np.broadcast_arrays(n, level)
-    heads = np.arange(n.max() + 1)
-    tail = binomial_above(heads, np.maximum(n[..., None], heads), np.asarray(0.5))
-    return np.asarray(((tail > level[..., None]) & (heads <= n[..., None])).sum(axis=-1))
+    sizes, place = np.unique(n, return_inverse=True)
+    heads = np.arange(sizes.max() + 1)
+    tail = binomial_above(heads, np.maximum(sizes[:, None], heads), np.asarray(0.5))
+    need = ((tail > level) & (heads <= sizes[:, None])).sum(axis=-1)
+    return np.asarray(need[place.reshape(n.shape)])
 
 
 Sample = MeanSample | PropSample | MedianSample

@@ -1,4 +1,4 @@
-"""From the p-values of the conditions to the verdict of a claim, its sensitivity to the margin, and the suite's errors."""
+"""From the p-values of the conditions to the verdict of a claim; its sensitivity to the margin; errors of the suite."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,9 +9,9 @@ import numpy as np
 from scipy import stats
 
 from claims.statistics.course import Block, blocks, course, tree_p_values
-from claims.statistics.criteria import Criterion, Tree, complete, leaves, tree
+from claims.statistics.criteria import Criterion, Tree, complete, floor, leaves, tree
 from claims.statistics.judge import broken_reason, inconsistent, recorded
-from claims.statistics.tests import Array
+from claims.statistics.tests import Array, Bools
 
 LABELS = ("inconclusive", "supported", "conditional", "refuted")
 
@@ -109,7 +109,7 @@ def verdict_codes(ph: Array, pf: Array, k: int, alpha: float) -> Array:
 
 @dataclass(frozen=True)
 class Knob:
-    """The single number of a criterion that says how large is large enough: where it stands and within what it may lie."""
+    """The number of a criterion that says how large is large enough, within what it may lie, and how to turn it."""
 
     value: float
     least: float
@@ -123,17 +123,13 @@ def knob(criterion: Criterion) -> Knob | None:
     key = next((key for key in ("margin", "above", "below") if key in c), None)
     if key is not None:
         return Knob(c[key], 0.0, math.inf if key == "margin" else 1.0, lambda x: c | {key: x})
-    if "range" not in c or not any(open_end := [end in (-math.inf, math.inf, _floor(c)) for end in c["range"]]):
+    if "range" not in c or not any(open_end := [end in (-math.inf, math.inf, floor(c)) for end in c["range"]]):
         return None
     low, high = c["range"]
-    least = _floor(c)
+    least = floor(c)
     if open_end[1]:
         return Knob(low, least, math.inf, lambda x: c | {"range": [x, high]})
     return Knob(high, least, math.inf, lambda x: c | {"range": [low, x]})
-
-
-def _floor(criterion: Criterion) -> float:
-    return 0.0 if criterion["kind"] == "ratio" else -math.inf
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,7 @@ class Retained:
 
     node: Tree
     tests: list[Block]
-    withheld: Array
+    withheld: Bools
 
     def p_values(self, node: Tree) -> tuple[Array, Array]:
         """`ph` and `pf` for a tree whose regions hold one entry for each margin; shape (margins,)."""
@@ -152,9 +148,8 @@ class Retained:
         for block in self.tests:
             index = list(block.index)
             lo, hi = (_cuts([getattr(parts[i], end) for i in index], width) for end in ("lo", "hi"))
-            hold, fail = block.p_values(lo, hi)
-            ph[:, index] = np.where(self.withheld[:, index], 1.0, hold).min(axis=-2)
-            pf[:, index] = np.where(self.withheld[:, index], 1.0, fail).min(axis=-2)
+            hold, fail = block.p_values(lo, hi, self.withheld[:, index])
+            ph[:, index], pf[:, index] = hold[:, -1], fail[:, -1]
         return tree_p_values(node, ph, pf)
 
 
@@ -261,8 +256,8 @@ class ErrorStatement:
     """Errors to expect in a suite: `tested` claims with an alpha, `supported` among them.
 
     `wrong` = alpha * tested bounds the expected number of wrong verdicts in each direction; `false_discovery` = wrong /
-    supported the share of the supported that may be false (NaN without any). `selected` are the claims that the method of
-    Benjamini and Hochberg selects at 5 %, None where at least a fifth are supported and it would change nothing.
+    supported is the share of the supported that may be false (NaN without any). `selected` are the claims that the
+    method of Benjamini and Hochberg selects, None where so many are supported that it would change nothing.
     """
 
     tested: int

@@ -1,0 +1,77 @@
+# Every target sets up the environment itself when it is missing or its pins changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ARGS ?=
+PORT ?= 5000
+export MLFLOW_DISABLE_TELEMETRY = true
+export DO_NOT_TRACK = true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce accept claim test test-all lint report verify ui schema calibration clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## create the environment (.venv); every other target does it when needed
+
+# The stamp holds the Python version and the pins it was made from, so that a changed pin makes a new environment.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dask]'
+	@touch $(STAMP)
+
+# `claims` says with its exit code what came out; make would only say "Error 2".
+define with_meaning
+	@$(BIN)/claims $(1) || { code=$$?; case $$code in \
+	  1) told="verdict drift: a verdict or label differs from the committed one";; \
+	  2) told="usage: see the message above";; \
+	  3) told="a verdict became invalid: a control or a trial failed";; \
+	  4) told="incomplete: the same command goes on where it stopped";; \
+	  *) told="unexpected error";; esac; echo "claims ended with $$code ($$told)"; exit $$code; }
+endef
+
+reproduce: $(STAMP) ## run every claim and compare with the committed verdicts
+	$(call with_meaning,reproduce $(ARGS))
+
+claim: $(STAMP) ## run one claim: make claim CLAIM=topic/id
+	@test -n "$(CLAIM)" || { echo "name a claim: make claim CLAIM=topic/id (make list shows them)"; exit 2; }
+	$(call with_meaning,run claim=$(CLAIM) $(ARGS))
+
+accept: $(STAMP) ## copy changed evidence of the last run into reports/: make accept [CLAIM=topic/id]
+	$(call with_meaning,accept $(CLAIM))
+
+list: $(STAMP) ## list the claims with their verdicts
+	@$(BIN)/claims list
+
+report: $(STAMP) ## build the pages from the committed evidence
+	$(call with_meaning,report)
+
+verify: report ## build the pages and check that they are as committed
+	git diff --exit-code --stat reports/
+
+ui: $(STAMP) ## MLflow in the browser: make ui [PORT=5000]
+	$(call with_meaning,ui --port $(PORT))
+
+lint: $(STAMP) ## format and lint checks, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint ## lint, types and tests, under 10 minutes
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+test-all: lint ## the same with the slow proofs
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+schema: $(STAMP) ## write the JSON Schema of claim files for editors
+	$(BIN)/claims schema > conf/claim.schema.json
+
+calibration: $(STAMP) ## error rates of the decision engine, into reports/calibration.md
+	$(BIN)/python -m claims.calibration reports/calibration.md
+
+clean: ## remove what make built, but for the environment and the store of replicates
+	rm -rf build/reproduction* build/site .pytest_cache .mypy_cache .ruff_cache

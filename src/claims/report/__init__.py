@@ -1,0 +1,128 @@
+"""Evidence -> Markdown pages, figures and files for machines, without compute and byte for byte the same each time."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from claims import evidence
+from claims.errors import ClaimsError
+from claims.guide import Guide
+from claims.report import export, figures, markdown
+
+# Starting workers costs as much as drawing so many figures.
+ALONE = 40
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a build did to the report folder; paths relative to it."""
+
+    written: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything changed."""
+        return bool(self.written or self.removed)
+
+
+def build(reports: Path, guide: Guide | None = None) -> Changes:
+    """Writes the pages, figures and tables that follow from `reports/evidence` and `reports/runs`.
+
+    A file is written only if its bytes change, a figure drawn only if its evidence did; pages and figures that no
+    evidence backs are removed.
+
+    Raises:
+        ClaimsError: A file of the evidence cannot be read, or the folder cannot be written.
+    """
+    records = list(evidence.read_all(reports).values())
+    runs: dict[str, dict[str, Any]] = {}
+    for path in sorted((reports / "runs").glob("*/*.json")):
+        runs.setdefault(path.parent.name, {})[path.stem] = evidence.read(path)
+    edition = _edition(reports)
+    pages: dict[str, str] = {
+        "README.md": markdown.overview(records, runs, guide),
+        "evidence.csv": export.evidence_csv(records),
+        "references.bib": export.references_bib(records, runs, edition),
+        "junit.xml": export.junit_xml(records, runs),
+    }
+    for topic in sorted({e["topic"] for e in records}):
+        group = [e for e in records if e["topic"] == topic]
+        pages[f"{topic}.md"] = markdown.topic_page(topic, group, runs.get(topic, {}), guide, edition)
+    try:
+        written = [name for name, text in pages.items() if write(reports / name, text)]
+        written += _draw(reports, [f"{e['topic']}/{e['id']}" for e in records])
+        return Changes(tuple(written), tuple(_remove_unbacked(reports, {*pages}, records)))
+    except OSError as error:
+        raise ClaimsError(
+            f"{reports}: cannot be written ({error}); free the path or its disk, and run make report again"
+        ) from None
+
+
+def write(path: Path, text: str) -> bool:
+    """Writes a text file; False where it says so already."""
+    if path.is_file() and path.read_bytes() == text.encode():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())
+    return True
+
+
+def _draw(reports: Path, claims: Iterable[str]) -> Iterator[str]:
+    """Draws figures whose stamp does not match their evidence; yields those whose bytes changed."""
+    stale = []
+    for claim in claims:
+        stamp = figures.stamp((reports / "evidence" / f"{claim}.json").read_bytes())
+        file = reports / "figures" / f"{claim}.svg"
+        if not file.is_file() or f"<dc:identifier>{stamp}<" not in file.read_text(encoding="utf-8", errors="replace"):
+            stale.append((reports / "evidence" / f"{claim}.json", stamp))
+    if len(stale) > ALONE and (os.cpu_count() or 1) > 1:
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            drawn = list(pool.map(_drawn, *zip(*stale, strict=True), chunksize=8))
+    else:
+        drawn = [_drawn(*one) for one in stale]
+    for (path, _), text in zip(stale, drawn, strict=True):
+        name = f"figures/{path.parent.name}/{path.stem}.svg"
+        if write(reports / name, text):
+            yield name
+
+
+def _drawn(path: Path, stamp: str) -> str:
+    return figures.svg(evidence.read(path), stamp)
+
+
+def _remove_unbacked(reports: Path, pages: set[str], records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Removes generated pages and figures without evidence; yields their names."""
+    kept = {f"figures/{e['topic']}/{e['id']}.svg" for e in records} | pages
+    generated = [p for p in sorted(reports.glob("*.md")) if p.read_text(encoding="utf-8").startswith(markdown.MARK)]
+    for path in [*generated, *sorted((reports / "figures").glob("*/*.svg"))]:
+        name = path.relative_to(reports).as_posix()
+        if name not in kept:
+            path.unlink()
+            if path.suffix == ".svg" and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+            yield name
+
+
+def _edition(reports: Path) -> dict[str, str]:
+    """Title, authors, version, date and address of the project, from the nearest CITATION.cff above the reports."""
+    found = {"title": "Claims on trial", "authors": "The claims contributors"}
+    file = next((p / "CITATION.cff" for p in reports.resolve().parents if (p / "CITATION.cff").is_file()), None)
+    if file is None:
+        return found
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    people = [
+        a.get("name") or f"{a.get('given-names', '')} {a.get('family-names', '')}".strip()
+        for a in content.get("authors", [])
+    ]
+    fields = {"title": "title", "version": "version", "date-released": "date", "repository-code": "url", "url": "url"}
+    found |= {name: str(content[key]) for key, name in fields.items() if content.get(key)}
+    return found | ({"authors": " and ".join(people)} if people else {})
+
+
+__all__ = ["Changes", "build"]

@@ -1,0 +1,91 @@
+"""Evidence for machines: a table of all conditions, BibTeX, JUnit XML."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from xml.etree import ElementTree
+
+from claims.report import words
+from claims.report.words import Record
+
+COLUMNS = (
+    *(
+        "topic",
+        "id",
+        "statement",
+        "verdict",
+        "quantifier",
+        "kind",
+        "sections",
+        "role",
+        "condition",
+        "real",
+        "label",
+        "behaves",
+    ),
+    *(
+        "reason",
+        "n",
+        "failed",
+        "part",
+        "scale",
+        "estimate",
+        "low",
+        "high",
+        "lower",
+        "upper",
+        "ph",
+        "pf",
+        "no_variation",
+        "timed",
+    ),
+)
+
+
+def evidence_csv(records: Sequence[Record]) -> str:
+    """One row for each condition and control; numbers as in the evidence, undefined ones as `nan`."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for e in records:
+        claim = {key: e[key] for key in ("topic", "id", "quantifier", "kind", "timed")}
+        claim |= {"statement": words.clean(e["statement"]), "verdict": e["verdict"]["label"]}
+        claim["sections"] = " ".join(str(n) for n in e["guide"]["sections"])
+        for c in [*e["conditions"], *e["controls"]]:
+            part = words.deciding(c) or {}
+            row = {key: part.get(key, "nan") for key in ("scale", "estimate", "low", "high", "lower", "upper")}
+            row |= {key: c[key] for key in ("label", "n", "failed", "ph", "pf", "no_variation")}
+            row |= {
+                "role": c.get("role", "condition"),
+                "condition": c["name"],
+                "real": c["real"] or "",
+                "part": part.get("name", ""),
+            }
+            writer.writerow(claim | row | {"reason": words.clean(words.why(c)), "behaves": c.get("passes", "")})
+    return stream.getvalue()
+
+
+def references_bib(records: Sequence[Record], runs: Mapping[str, Mapping[str, Record]], edition: Record) -> str:
+    """A BibTeX entry for each claim."""
+    return "\n".join(words.bibtex(e, runs.get(e["topic"], {}).get(e["id"]), edition) for e in records)
+
+
+def junit_xml(records: Sequence[Record], runs: Mapping[str, Mapping[str, Record]]) -> str:
+    """Claims as test cases: refuted and conditional ones fail, undecided ones are skipped, invalid ones are errors."""
+    tags = {"refuted": "failure", "conditional": "failure", "inconclusive": "skipped", "invalid": "error"}
+    root = ElementTree.Element("testsuites", {"name": "claims"})
+    for topic in sorted({e["topic"] for e in records}):
+        group = [e for e in records if e["topic"] == topic]
+        found = [tags.get(e["verdict"]["label"], "") for e in group]
+        counts = {"tests": len(group), "failures": found.count("failure"), "errors": found.count("error")}
+        counts["skipped"] = found.count("skipped")
+        suite = ElementTree.SubElement(root, "testsuite", {"name": topic, **{k: str(v) for k, v in counts.items()}})
+        for e, tag in zip(group, found, strict=True):
+            run = runs.get(topic, {}).get(e["id"])
+            case = ElementTree.SubElement(suite, "testcase", {"classname": topic, "name": e["id"]})
+            if run:
+                case.set("time", str(run["cpu_seconds"]))
+            if tag:
+                ElementTree.SubElement(case, tag, {"message": words.clean(words.verdict_sentence(e, run))})
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"

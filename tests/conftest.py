@@ -1,0 +1,133 @@
+"""A small project in a temporary folder, written from source strings as a user would write it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TRIALS = '''
+"""Trials of known truth."""
+
+import os
+import signal
+import time
+
+import numpy as np
+
+
+def shifted(seed: int, *, shift: float, size: int = 1) -> dict[str, float]:
+    """Two arms whose expected difference is `shift`, with sd 1."""
+    noise = np.random.default_rng(seed).normal(size=2)
+    return {"treated": float(shift + noise[0]), "plain": float(0.5 * noise[1])}
+
+
+def block(seeds, *, shift: float) -> dict[str, np.ndarray]:
+    """The same, a block of seeds at once; a shift of 7 gives a NaN in each third row."""
+    rows = [shifted(seed, shift=shift) for seed in seeds]
+    found = {name: np.array([row[name] for row in rows]) for name in ("treated", "plain")}
+    if shift == 7.0:
+        found["treated"][::3] = np.nan
+    return found
+
+
+def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
+    """Goes wrong in the way that `kind` says."""
+    if kind == "raises" and seed % 4 == 0:
+        raise ValueError("no convergence")
+    if kind == "aborts":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "hangs":
+        time.sleep(1000)
+    if kind == "slow":
+        time.sleep(0.2)
+    if kind == "nan":
+        return {"treated": float("nan"), "plain": 0.0}
+    if kind == "hungry":
+        return {"treated": float(len(bytearray(10**12))), "plain": 0.0}
+    return shifted(seed, shift=shift)
+'''
+
+CLAIM = """
+statement: Treated is higher than plain.
+guide: {{sections: [2], lines: ["50-56"]}}
+quantifier: typically
+trial: experiments.toy.{trial}
+conditions:
+  small: {{{extra}shift: {shift}}}
+  large: {{{extra}shift: {shift}}}
+  clean: {{{extra}shift: {shift}}}
+  noisy: {{{extra}shift: {shift}}}
+criterion: {{kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: half a unit shows on a plot}}
+controls:
+  negative: {{none: {{base: small, shift: 0.0}}}}
+  positive: {{sure: {{base: small, shift: 4.0}}}}
+"""
+
+
+@dataclass
+class Project:
+    """A project folder and the way to run `claims` in it."""
+
+    root: Path
+
+    def claim(self, name: str, text: str) -> Path:
+        path = self.root / "conf" / "claim" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    def shifted(self, id: str, shift: float, trial: str = "shifted", extra: str = "") -> Path:
+        return self.claim(f"toy/{id}", CLAIM.format(trial=trial, shift=shift, extra=extra))
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "claims.cli", *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(ROOT / "src"), str(self.root)])
+        return {**os.environ, "PYTHONPATH": path, "COLUMNS": "160", "PYTHONWARNINGS": "default"}
+
+    def run(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project: the real configuration, no claims, and the trials of known truth."""
+    root = tmp_path / "project"
+    for part in ("config.yaml", "profile", "engine", "tracking", "guide"):
+        source, target = ROOT / "conf" / part, root / "conf" / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    (root / "conf" / "claim" / "toy").mkdir(parents=True)
+    (root / "experiments").mkdir()
+    (root / "experiments" / "__init__.py").write_text("", encoding="utf-8")
+    (root / "experiments" / "toy.py").write_text(TRIALS, encoding="utf-8")
+    return Project(root)
+
+
+@pytest.fixture
+def seen() -> Callable[[subprocess.CompletedProcess[str]], str]:
+    """What a command printed, and that it printed no traceback."""
+
+    def text(done: subprocess.CompletedProcess[str]) -> str:
+        shown = done.stdout + done.stderr
+        assert "Traceback" not in shown, shown
+        return shown
+
+    return text

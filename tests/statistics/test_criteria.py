@@ -1,0 +1,356 @@
+"""What a criterion may say, what it reads in words, and the scores and regions that follow from it."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from claims.statistics import complete, curve_names, describe, outcome_names, planned_looks, statistical
+from claims.statistics.criteria import KINDS, Group, Leaf, leaf_criteria, leaves, own_test, tree
+
+INF = math.inf
+LOOKS = (8, 16, 32, 64, 128)
+DIFF: dict[str, Any] = {"kind": "diff", "a": "random", "b": "grid", "better": "higher", "margin": 0.01}
+RATIO: dict[str, Any] = {"kind": "ratio", "a": "slow", "b": "fast", "range": [1.2, INF], "estimator": "median"}
+WINS: dict[str, Any] = {"kind": "winrate", "a": "bayesian", "b": "random", "above": 0.5}
+EQUIV: dict[str, Any] = {"kind": "equiv", "a": "gru", "b": "lstm", "margin": 0.02}
+LEVEL: dict[str, Any] = {"kind": "level", "outcome": "slope", "range": [0.9, 1.1]}
+TREND: dict[str, Any] = {"kind": "trend", "outcome": "y", "over": "size", "direction": "up", "margin": 0.5}
+INNER: dict[str, Any] = {"kind": "interior", "outcome": "y", "over": "degrees", "better": "lower", "margin": 0.05}
+BEST: dict[str, Any] = {"kind": "best", "a": "mcc", "rivals": ["f1", "auc"], "better": "higher", "margin": 0.05}
+RATE: dict[str, Any] = {"kind": "rate", "event": "stuck", "above": 0.05}
+SAME: dict[str, Any] = {"kind": "identity", "outcome": "share", "value": 0.75, "tol": 1.0e-12}
+PAIR: dict[str, Any] = {"kind": "identity", "a": "x", "b": "y", "n": 32}
+ALL = [DIFF, RATIO, WINS, EQUIV, LEVEL, TREND, INNER, BEST, RATE, SAME, PAIR]
+FALLS = {"kind": "rate", "event": "stuck", "below": 0.05}
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert {one["kind"] for one in ALL} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "added"),
+    [
+        (DIFF, {}),
+        ({k: v for k, v in RATIO.items() if k != "estimator"}, {"estimator": "mean"}),
+        (WINS, {"tie": 0.0, "better": "higher"}),
+        (EQUIV, {"scale": "difference"}),
+        (LEVEL, {"estimator": "mean"}),
+        (TREND, {"tol": 0.125}),
+        (TREND | {"tol": 0.3}, {}),
+        (INNER, {}),
+        (BEST, {}),
+        (RATE, {}),
+        (SAME, {"n": 3}),
+        (PAIR, {"tol": 0.0}),
+        (DIFF | {"margin": 1, "why": "a reader would notice"}, {}),
+        (RATIO | {"clock": "cpu"}, {}),
+        (DIFF | {"bounds": [0, 1]}, {}),
+        (DIFF | {"bounds": [-INF, INF]}, {}),
+        (LEVEL | {"range": [-INF, 3]}, {"estimator": "mean"}),
+        (RATIO | {"range": [0, 0.8]}, {}),
+    ],
+)
+def test_defaults_are_filled_in_once(criterion: dict[str, Any], added: dict[str, Any]) -> None:
+    filled = complete(criterion)
+    assert filled == criterion | added
+    assert complete(filled) == filled
+    assert next(iter(filled)) == "kind"
+
+
+def test_absent_and_null_are_the_same() -> None:
+    assert complete(DIFF | {"bounds": None, "why": None}) == complete(DIFF)
+    assert isinstance(complete(DIFF | {"margin": 1})["margin"], float)
+
+
+def test_nested_criteria_are_completed_in_place() -> None:
+    nested = {"all": [DIFF, {"any": [TREND, SAME], "why": "either will do"}], "why": "both"}
+    filled = complete(nested)
+    assert filled["all"][1]["any"][0]["tol"] == 0.125
+    assert (filled["why"], filled["all"][1]["why"]) == ("both", "either will do")
+    assert complete({"any": [DIFF]}) == {"any": [DIFF]}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "message"),
+    [
+        ("diff", "criterion must be a mapping, got 'diff'; write {kind: ..., ...}"),
+        ({"a": "x"}, "criterion.kind is required, got 'nothing'; write one of diff, ratio"),
+        ({"kind": "dif"}, "criterion.kind must be one of diff, ratio, .*, got 'dif'; did you mean `diff`?"),
+        ({"kind": ["diff"]}, "criterion.kind must be one of"),
+        (DIFF | {"margn": 1.0}, "criterion.margn is no key of diff, got 1.0; did you mean `margin`?"),
+        (WINS | {"margin": 1.0}, "criterion.margin is no key of winrate, got 1.0; did you mean"),
+        ({k: v for k, v in DIFF.items() if k != "margin"}, "criterion.margin is required by diff, .*; add `margin:`"),
+        (DIFF | {"margin": -0.1}, "criterion.margin must not be negative, got -0.1; state the direction by `better`"),
+        (DIFF | {"margin": INF}, "criterion.margin must be finite, got inf"),
+        (DIFF | {"margin": math.nan}, "criterion.margin must not be NaN"),
+        (DIFF | {"margin": "1e-6"}, "criterion.margin must be a number, got '1e-6'; YAML needs a dot"),
+        (DIFF | {"margin": True}, "criterion.margin must be a number, got True"),
+        (DIFF | {"a": 3}, "criterion.a must be a name, got 3"),
+        (DIFF | {"a": ""}, "criterion.a must be a name, got ''"),
+        (DIFF | {"b": "random"}, "criterion arms must differ, got .'random', 'random'."),
+        (DIFF | {"better": "larger"}, "criterion.better must be lower or higher, got 'larger'; did you mean `"),
+        (DIFF | {"bounds": [1, 0]}, "criterion.bounds must have low < high"),
+        (RATIO | {"range": [1.2, 1.2]}, "criterion.range must have low < high"),
+        (RATIO | {"range": [-1, 2]}, "criterion.range must start at 0 or above"),
+        (RATIO | {"range": [0, INF]}, "criterion.range must exclude something"),
+        (LEVEL | {"range": [-INF, INF]}, "criterion.range must exclude something"),
+        (LEVEL | {"range": [1]}, "criterion.range must be .low, high., got .1."),
+        (LEVEL | {"range": "ab"}, "criterion.range must be .low, high., got 'ab'"),
+        (LEVEL | {"range": 3}, "criterion.range must be .low, high., got 3"),
+        (LEVEL | {"range": [0, "1"]}, "criterion.range must be a number, got '1'"),
+        (LEVEL | {"estimator": "mode"}, "criterion.estimator must be mean or median"),
+        (RATIO | {"clock": "gpu"}, "criterion.clock must be cpu or wall"),
+        (WINS | {"above": 1.0}, "criterion.above must lie strictly between 0 and 1, got 1.0"),
+        (WINS | {"above": 0.0}, "criterion.above must lie strictly between 0 and 1"),
+        (WINS | {"tie": -1.0}, "criterion.tie must not be negative"),
+        (EQUIV | {"margin": 0.0}, "criterion.margin must be positive for equiv"),
+        (TREND | {"tol": -0.1}, "criterion.tol must not be negative"),
+        (BEST | {"rivals": []}, "criterion.rivals must be a list of outcomes"),
+        (BEST | {"rivals": "f1"}, "criterion.rivals must be a list of outcomes, got 'f1'"),
+        (BEST | {"rivals": ["f1", 2]}, r"criterion.rivals\[1\] must be a name, got 2"),
+        (BEST | {"rivals": ["mcc"]}, "criterion arms must differ"),
+        (RATE | {"below": 0.5}, "criterion rate needs exactly one of above and below"),
+        ({"kind": "rate", "event": "x"}, "criterion rate needs exactly one of above and below"),
+        (SAME | {"a": "x"}, "criterion identity needs outcome and value, or a and b"),
+        ({"kind": "identity", "a": "x"}, "criterion identity needs outcome and value, or a and b"),
+        (SAME | {"n": 0}, "criterion.n must be a whole number of at least 1, got 0"),
+        (SAME | {"n": 3.0}, "criterion.n must be a whole number of at least 1, got 3.0"),
+        (SAME | {"n": True}, "criterion.n must be a whole number"),
+        ({"all": []}, "criterion.all must be a list of criteria, got .."),
+        ({"any": "diff"}, "criterion.any must be a list of criteria, got 'diff'"),
+        ({"any": 3}, "criterion.any must be a list of criteria, got 3"),
+        ({"all": [DIFF], "margin": 1}, "criterion.margin cannot stand beside `all`"),
+        ({"all": [DIFF, DIFF | {"margin": -1}]}, r"criterion.all\[1\].margin must not be negative"),
+    ],
+)
+def test_a_wrong_criterion_is_named_with_the_rule_the_value_and_what_to_do(criterion: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}.*; " if "; " not in message else f"^{message}"):
+        complete(criterion)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "names", "curves"),
+    [
+        (DIFF, {"random", "grid"}, {}),
+        (LEVEL, {"slope"}, {}),
+        (TREND, {"y"}, {"y": "size"}),
+        (INNER, {"y"}, {"y": "degrees"}),
+        (BEST, {"mcc", "f1", "auc"}, {}),
+        (RATE, {"stuck"}, {}),
+        (SAME, {"share"}, {}),
+        (PAIR, {"x", "y"}, {}),
+        ({"all": [DIFF, {"any": [TREND, RATE]}]}, {"random", "grid", "y", "stuck"}, {"y": "size"}),
+    ],
+)
+def test_outcomes_and_curves_that_the_trial_must_return(criterion: Any, names: set[str], curves: Any) -> None:
+    assert outcome_names(criterion) == names
+    assert curve_names(criterion) == curves
+
+
+def test_only_identity_is_not_statistical() -> None:
+    assert [statistical(one) for one in ALL] == [one["kind"] != "identity" for one in ALL]
+    assert not statistical({"all": [SAME, {"any": [PAIR]}]})
+    assert statistical({"all": [SAME, DIFF]})
+
+
+def test_simple_criteria_are_read_from_left_to_right() -> None:
+    assert list(leaf_criteria({"all": [DIFF, {"any": [TREND, RATE]}, SAME]})) == [DIFF, TREND, RATE, SAME]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "looks"),
+    [
+        (DIFF, LOOKS),
+        (WINS, LOOKS),
+        (RATIO, (16, 32, 64, 128)),
+        (LEVEL | {"estimator": "median"}, (16, 32, 64, 128)),
+        (SAME, (3,)),
+        (PAIR, (32,)),
+        ({"all": [SAME, PAIR]}, (32,)),
+        ({"all": [RATIO, PAIR]}, (16, 32, 64, 128)),
+        ({"all": [DIFF, SAME, RATIO]}, LOOKS),
+    ],
+)
+def test_planned_looks(criterion: dict[str, Any], looks: tuple[int, ...]) -> None:
+    assert planned_looks(criterion, LOOKS) == looks
+    assert planned_looks(criterion, looks) == looks
+    assert planned_looks(criterion, LOOKS[::-1]) == looks
+
+
+def test_resplits_have_one_look_and_means_only() -> None:
+    assert planned_looks(DIFF, LOOKS, population=True) == (32,)
+    assert planned_looks(TREND, (8, 16), population=True) == (32,)
+    for one in (RATIO, WINS, RATE, SAME):
+        with pytest.raises(ValueError, match="tests of means only, got " + one["kind"]):
+            planned_looks(one, LOOKS, population=True)
+
+
+def test_a_profile_without_a_look_for_the_test_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"ratio \(median\) needs one from 16 on, got \(8,\); raise max_replicates"):
+        planned_looks(RATIO, (8,))
+    with pytest.raises(ValueError, match=r"identity \(exact\) needs one from 32 on, got \(8, 16\)"):
+        planned_looks({"all": [DIFF, PAIR]}, (8, 16))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "text"),
+    [
+        (DIFF, "random is higher than grid by more than 0.01 on average"),
+        (DIFF | {"margin": 0.0, "better": "lower"}, "random is lower than grid on average"),
+        (RATIO, "the median ratio of slow to fast is above 1.2"),
+        (RATIO | {"estimator": "mean", "range": [0, 0.8]}, "the geometric mean ratio of slow to fast is below 0.8"),
+        (WINS, "bayesian is higher than random in more than 0.5 of the replicates"),
+        (WINS | {"tie": 0.1}, "bayesian is higher than random by more than 0.1 in more than 0.5 of the replicates"),
+        (EQUIV, "gru and lstm differ on average by less than 0.02"),
+        (EQUIV | {"scale": "ratio", "margin": 0.5}, "gru and lstm differ on average by less than a factor of 1.649"),
+        (LEVEL, "the mean of slope is between 0.9 and 1.1"),
+        (LEVEL | {"range": [-INF, 0.5]}, "the mean of slope is below 0.5"),
+        (LEVEL | {"range": [0.0, 0.5]}, "the mean of slope is between 0 and 0.5"),
+        (
+            TREND,
+            "y goes up by more than 0.5 from the first to the last size, with no step back of 0.125 or more",
+        ),
+        (INNER, "y is lower at some inner degrees than at both ends by more than 0.05"),
+        (BEST, "mcc is higher than each of f1, auc by more than 0.05 on average"),
+        (RATE, "the rate of stuck is above 0.05"),
+        (FALLS, "the rate of stuck is below 0.05"),
+        (SAME, "share equals 0.75 within 1e-12 in every one of 3 replicates"),
+        (PAIR, "x equals y in every one of 32 replicates"),
+        ({"all": [RATE, FALLS]}, "the rate of stuck is above 0.05, and the rate of stuck is below 0.05"),
+        (
+            {"any": [{"all": [LEVEL, RATE]}, RATE]},
+            "(the mean of slope is between 0.9 and 1.1, and the rate of stuck is above 0.05), "
+            "or the rate of stuck is above 0.05",
+        ),
+    ],
+)
+def test_a_criterion_in_words(criterion: dict[str, Any], text: str) -> None:
+    assert describe(criterion) == text
+
+
+# Leaves ------------------------------------------------------------------------------------------------------------
+
+A = np.array([1.0, 2.0, 4.0, 0.0])
+B = np.array([1.0, 4.0, 1.0, 2.0])
+Y = np.array([[1.0, 2.0, 4.0, 7.0], [0.0, 5.0, 1.0, 3.0]])
+
+
+def simple(criterion: dict[str, Any], points: int = 0) -> Leaf:
+    node = tree(complete(criterion), {"y": points})
+    assert isinstance(node, Leaf)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("criterion", "name", "test", "scale", "region", "null", "scores"),
+    [
+        (DIFF, "random - grid", "mean", "difference", (0.01, INF), 0.0, A - B),
+        (DIFF | {"better": "lower"}, "grid - random", "mean", "difference", (0.01, INF), 0.0, B - A),
+        (WINS, "bayesian beats random", "prop", "share", (0.5, INF), 0.5, [0.5, 0, 1, 0]),
+        (WINS | {"better": "lower"}, "bayesian beats random", "prop", "share", (0.5, INF), 0.5, [0.5, 1, 0, 1]),
+        (WINS | {"tie": 2.0}, "bayesian beats random", "prop", "share", (0.5, INF), 0.5, [0.5, 0.5, 1, 0.5]),
+        (EQUIV, "gru - lstm", "mean", "difference", (-0.02, 0.02), 0.0, A - B),
+        (LEVEL, "slope", "mean", "value", (0.9, 1.1), math.nan, A),
+        (LEVEL | {"estimator": "median"}, "slope", "median", "value", (0.9, 1.1), math.nan, A),
+        (RATE, "stuck", "prop", "share", (0.05, INF), math.nan, A),
+        (FALLS, "stuck", "prop", "share", (-INF, 0.05), math.nan, A),
+        (SAME, "share = 0.75", "exact", "difference", (-INF, 1e-12), math.nan, A - 0.75),
+        (PAIR, "x = y", "exact", "difference", (-INF, 0.0), math.nan, A - B),
+    ],
+)
+def test_scores_and_regions(
+    criterion: dict[str, Any],
+    name: str,
+    test: str,
+    scale: str,
+    region: tuple[float, float],
+    null: float,
+    scores: Any,
+) -> None:
+    leaf = simple(criterion)
+    assert (leaf.name, leaf.kind, leaf.test, leaf.scale) == (name, criterion["kind"], test, scale)
+    assert own_test(complete(criterion)) == test
+    assert (leaf.lo, leaf.hi) == region
+    assert leaf.null == null or (math.isnan(leaf.null) and math.isnan(null))
+    first = {"random", "bayesian", "gru", "slope", "stuck", "share", "x"}
+    outcomes = {key: A if key in first else B for key in outcome_names(criterion)}
+    if criterion["kind"] == "winrate":
+        outcomes = {"bayesian": A, "random": B}
+    np.testing.assert_allclose(leaf.score(outcomes), scores)
+
+
+@pytest.mark.parametrize("criterion", [RATIO, EQUIV | {"scale": "ratio", "a": "slow", "b": "fast"}])
+def test_ratios_are_logarithms_and_need_positive_outcomes(criterion: dict[str, Any]) -> None:
+    leaf = simple(criterion)
+    edges = (math.log(1.2), INF) if criterion["kind"] == "ratio" else (-0.02, 0.02)
+    assert (leaf.name, leaf.scale, leaf.null) == ("slow / fast", "ratio", 0.0)
+    assert (leaf.lo, leaf.hi) == pytest.approx(edges)
+    got = leaf.score({"slow": np.array([2.0, 0.0, 1.0, -1.0, 3.0]), "fast": np.array([1.0, 1.0, 0.0, -1.0, 3.0])})
+    np.testing.assert_allclose(got, [math.log(2), math.nan, math.nan, math.nan, 0.0])
+
+
+def test_open_ends_of_a_ratio() -> None:
+    leaf = simple(RATIO | {"range": [0, 0.8]})
+    assert (leaf.lo, leaf.hi) == (-INF, pytest.approx(math.log(0.8)))
+
+
+def test_best_is_a_difference_to_each_rival() -> None:
+    node = tree(complete(BEST), {})
+    assert isinstance(node, Group)
+    assert (node.op, [leaf.name for leaf in leaves(node)]) == ("all", ["mcc - f1", "mcc - auc"])
+    assert [leaf.lo for leaf in leaves(node)] == [0.05, 0.05]
+    assert [leaf.name for leaf in leaves(tree(complete(BEST | {"better": "lower"}), {}))] == ["f1 - mcc", "auc - mcc"]
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("up", 1), ("down", -1)])
+def test_trend_is_the_total_and_every_step(direction: str, sign: int) -> None:
+    node = tree(complete(TREND | {"direction": direction}), {"y": 4})
+    assert isinstance(node, Group)
+    parts = leaves(node)
+    turned = "" if sign > 0 else ", sign reversed"
+    assert (node.op, node.kind, [leaf.index for leaf in parts]) == ("all", "trend", [0, 1, 2, 3])
+    assert [leaf.name for leaf in parts] == [
+        f"y: {part}{turned}" for part in ("last - first", "step 1", "step 2", "step 3")
+    ]
+    assert [(leaf.lo, leaf.hi) for leaf in parts] == [(0.5, INF), *[(-0.125, INF)] * 3]
+    for leaf, expected in zip(parts, ([6, 3], [1, 5], [2, -4], [3, 2]), strict=True):
+        np.testing.assert_allclose(leaf.score({"y": Y}), sign * np.array(expected))
+
+
+@pytest.mark.parametrize(("better", "sign"), [("higher", 1), ("lower", -1)])
+def test_interior_compares_each_inner_point_with_both_ends(better: str, sign: int) -> None:
+    node = tree(complete(INNER | {"better": better}), {"y": 4})
+    assert isinstance(node, Group)
+    assert (node.op, node.kind, [part.op for part in node.parts if isinstance(part, Group)]) == (
+        "any",
+        "interior",
+        ["all", "all"],
+    )
+    parts = leaves(node)
+    assert [leaf.name for leaf in parts] == [f"y: x{k} against x{end}" for k in (2, 3) for end in (1, 4)]
+    assert [(leaf.lo, leaf.hi, leaf.kind) for leaf in parts] == [(0.05, INF, "interior")] * 4
+    for leaf, expected in zip(parts, ([1, 5], [-5, 2], [3, 1], [-3, -2]), strict=True):
+        np.testing.assert_allclose(leaf.score({"y": Y}), sign * np.array(expected))
+
+
+def test_leaves_are_numbered_through_a_nested_criterion() -> None:
+    node = tree(complete({"all": [TREND, {"any": [DIFF, RATE]}, SAME]}), {"y": 3})
+    assert [leaf.index for leaf in leaves(node)] == [0, 1, 2, 3, 4, 5]
+    assert [leaf.kind for leaf in leaves(node)] == ["trend", "trend", "trend", "diff", "rate", "identity"]
+
+
+@pytest.mark.parametrize(("criterion", "points", "least"), [(TREND, 1, 2), (INNER, 2, 3)])
+def test_curves_must_be_long_enough(criterion: dict[str, Any], points: int, least: int) -> None:
+    with pytest.raises(ValueError, match=f"criterion.y must be a curve of at least {least} points, got {points}"):
+        tree(complete(criterion), {"y": points})
+    assert leaves(tree(complete(criterion), {"y": least}))
+
+
+def test_a_margin_may_be_an_array() -> None:
+    margins = np.array([0.1, 0.2])
+    for criterion in (DIFF, EQUIV, TREND, INNER, BEST):
+        parts = leaves(tree(complete(criterion) | {"margin": margins}, {"y": 4}))
+        np.testing.assert_allclose(parts[0].lo, -margins if criterion is EQUIV else margins)

@@ -1,0 +1,328 @@
+"""Faults planted in the decision engine, one at a time, must be caught by the tests beside this file.
+
+A mutant is one changed node in one function of `claims.statistics`: another comparison, operator, constant, end, tail or
+argument order, a lost return value or statement. The mutated package is built in memory, the test files are run against it
+in memory, and the first test that fails catches the mutant. What survives is listed below with the reason.
+"""
+
+import ast
+import copy
+import importlib
+import inspect
+import itertools
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import claims.statistics
+
+HERE = Path(__file__).parent
+PACKAGE = Path(claims.statistics.__file__).parent
+MODULES = ("tests", "criteria", "course", "reasons", "judge", "verdict", "controls")
+BATTERY = {
+    "tests": ("test_pvalues", "test_judge", "test_sensitivity"),
+    "criteria": ("test_criteria", "test_judge", "test_sensitivity"),
+    "course": ("test_judge", "test_sensitivity", "test_criteria", "test_calibration"),
+    "reasons": ("test_judge",),
+    "judge": ("test_judge", "test_criteria", "test_sensitivity"),
+    "verdict": ("test_verdict", "test_sensitivity"),
+    "controls": ("test_controls",),
+}
+"""Test files that may catch the mutants of each module, the likeliest first."""
+
+SURVIVORS: dict[str, str] = {}
+"""Mutants that no test can or need catch, each with the reason."""
+
+
+# Making mutants ----------------------------------------------------------------------------------------------------
+
+SWAPS = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+TURNS = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
+OPPOSITES = [
+    ("minimum", "maximum"), ("min", "max"), ("argmin", "argmax"), ("all", "any"), ("low", "high"), ("lo", "hi"),
+    ("lower", "upper"), ("ph", "pf"), ("hold", "fail"), ("above", "below"), ("above_lo", "below_lo"),
+    ("above_hi", "below_hi"), ("hold_cp", "fail_cp"), ("largest", "smallest"), ("a", "b"), ("mean", "sd"),
+    ("mean", "median"), ("higher", "lower"), ("up", "down"), ("looks", "planned"), ("least", "most"), ("over", "under"),
+    ("wins", "n"), ("ceil", "floor"), ("log", "log1p"), ("holds", "fails"), ("used", "look"), ("failed", "rows"),
+    ("smallest_corrected", "smallest"), ("start", "end"), ("ndtr", "ndtri"), ("stdtr", "stdtrit"),
+]  # fmt: skip
+
+
+def opposites(word: str) -> list[str]:
+    """Names and words that stand for the opposite, or for what is easily mistaken for it."""
+    return [two if word == one else one for one, two in OPPOSITES if word in (one, two)]
+
+
+def changes(node: ast.AST) -> Iterator[ast.AST | None]:
+    """Nodes that could stand there by mistake; None removes a statement."""
+    if isinstance(node, ast.Compare | ast.BinOp | ast.BoolOp):
+        yield from _changed_operators(node)
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        yield ast.Constant(node.value + 1)
+        if node.value not in (0, 1):
+            yield ast.Constant(node.value * 2 if isinstance(node.value, float) else node.value - 1)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from (ast.Constant(word) for word in opposites(node.value))
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        yield from (ast.Name(word, ast.Load()) for word in opposites(node.id))
+    if isinstance(node, ast.Attribute):
+        yield from (ast.Attribute(node.value, word, node.ctx) for word in opposites(node.attr))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not | ast.Invert):
+        yield node.operand
+    if isinstance(node, ast.IfExp):
+        yield ast.IfExp(node.test, node.orelse, node.body)
+    if isinstance(node, ast.Call) and len(node.args) > 1:
+        yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
+    if isinstance(node, ast.If):
+        yield ast.If(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
+    if isinstance(node, ast.Return):
+        yield ast.Return(ast.Constant(None))
+        if isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2:
+            yield ast.Return(ast.Tuple(node.value.elts[::-1], ast.Load()))
+    if isinstance(node, ast.Expr | ast.AugAssign):
+        yield None
+    if isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Name | ast.Tuple):
+        yield None
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
+        yield ast.Assign(node.targets, ast.Tuple(node.value.elts[::-1], ast.Load()))
+
+
+def _changed_operators(node: ast.Compare | ast.BinOp | ast.BoolOp) -> Iterator[ast.AST]:
+    if isinstance(node, ast.Compare):
+        for table in (SWAPS, TURNS):
+            for i, op in enumerate(node.ops):
+                if type(op) in table:
+                    yield ast.Compare(node.left, [*node.ops[:i], table[type(op)](), *node.ops[i + 1 :]], node.comparators)
+    elif type(node.op) in SWAPS:
+        changed = copy.copy(node)
+        changed.op = SWAPS[type(node.op)]()
+        yield changed
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault: `what` says it, and tells it from the others of its function."""
+
+    module: str
+    function: str
+    what: str
+    code: types.CodeType
+
+    @property
+    def key(self) -> str:
+        return f"{self.module}.{self.function}: {self.what}"
+
+
+def functions(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Functions and methods with their qualified names; those inside functions belong to the outer one."""
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from ((f"{node.name}.{part.name}", part) for part in node.body if isinstance(part, ast.FunctionDef))
+
+
+def skipped(function: ast.FunctionDef) -> set[int]:
+    """Nodes that say nothing about behaviour: docstrings, annotations, decorators and the texts of errors."""
+    found: set[int] = set()
+    for node in ast.walk(function):
+        drop: list[Any] = []
+        if isinstance(node, ast.FunctionDef):
+            arguments = [*node.args.args, *node.args.kwonlyargs]
+            drop = [*(a.annotation for a in arguments), node.returns, *node.decorator_list]
+            if isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant):
+                drop.append(node.body[0])
+        elif isinstance(node, ast.AnnAssign):
+            drop = [node.annotation]
+        elif isinstance(node, ast.Raise):
+            drop = [node.exc]
+        found.update(id(inner) for one in drop if one is not None for inner in ast.walk(one))
+    return found
+
+
+def mutants(module: str) -> Iterator[Mutant]:
+    """Every mutant of a module, in the order of its source."""
+    source = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    whole = ast.parse(source)
+    for name, function in functions(whole):
+        seen: dict[str, int] = {}
+        ignored = skipped(function)
+        for parent in ast.walk(function):
+            for field, index, node in children(parent):
+                if id(node) in ignored or id(parent) in ignored:
+                    continue
+                for change in changes(node):
+                    what = f"{short(node)} -> {short(change) if change is not None else 'nothing'}"
+                    seen[what] = seen.get(what, 0) + 1
+                    label = what if seen[what] == 1 else f"{what} ({seen[what]})"
+                    with placed(parent, field, index, change if change is not None else ast.Pass()):
+                        tree = ast.fix_missing_locations(copy.deepcopy(whole))
+                        code = compile(tree, f"<{module}: {label}>", "exec")
+                    yield Mutant(module, name, label, code)
+
+
+def children(parent: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
+    for field, value in ast.iter_fields(parent):
+        if isinstance(value, ast.AST):
+            yield field, None, value
+        elif isinstance(value, list):
+            yield from ((field, i, one) for i, one in enumerate(value) if isinstance(one, ast.AST))
+
+
+@contextmanager
+def placed(parent: ast.AST, field: str, index: int | None, change: ast.AST) -> Iterator[None]:
+    """The change in its place for as long as the context lasts."""
+    value = getattr(parent, field)
+    before = value if index is None else value[index]
+    put = (lambda one: setattr(parent, field, one)) if index is None else (lambda one: value.__setitem__(index, one))
+    put(change)
+    try:
+        yield
+    finally:
+        put(before)
+
+
+def short(node: ast.AST) -> str:
+    return re.sub(r"\s+", " ", ast.unparse(node))[:90]
+
+
+# Running the tests against a mutant --------------------------------------------------------------------------------
+
+ORIGINAL = {
+    name: compile((PACKAGE / f"{name}.py").read_text(encoding="utf-8"), str(PACKAGE / f"{name}.py"), "exec")
+    for name in (*MODULES, "__init__")
+}
+TESTS = {
+    name: compile((HERE / f"{name}.py").read_text(encoding="utf-8"), str(HERE / f"{name}.py"), "exec")
+    for name in sorted({one for names in BATTERY.values() for one in names})
+}
+CALIBRATION = compile((PACKAGE.parent / "calibration.py").read_text(encoding="utf-8"), "calibration.py", "exec")
+
+
+@contextmanager
+def package(mutant: Mutant | None) -> Iterator[None]:
+    """`claims.statistics` and `claims.calibration` rebuilt with the mutant in the place of the real ones."""
+    names = ["claims.statistics", *(f"claims.statistics.{one}" for one in MODULES), "claims.calibration"]
+    before = {name: sys.modules.get(name) for name in names}
+    attributes = {name: getattr(claims, name, None) for name in ("statistics", "calibration")}
+    try:
+        root = fresh("claims.statistics")
+        root.__path__ = []
+        claims.statistics = root  # type: ignore[assignment]
+        for one in MODULES:
+            module = fresh(f"claims.statistics.{one}")
+            setattr(root, one, module)
+            code = mutant.code if mutant is not None and mutant.module == one else ORIGINAL[one]
+            exec(code, module.__dict__)
+        exec(ORIGINAL["__init__"], root.__dict__)
+        claims.calibration = fresh("claims.calibration")  # type: ignore[attr-defined]
+        exec(CALIBRATION, claims.calibration.__dict__)
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
+        for name, value in attributes.items():
+            setattr(claims, name, value)
+
+
+def fresh(name: str) -> types.ModuleType:
+    sys.modules[name] = module = types.ModuleType(name)
+    return module
+
+
+def checks(file: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """The tests of a file, one for each set of parameters; those that need fixtures or search by chance are left out."""
+    module = types.ModuleType(file)
+    module.__file__ = str(HERE / f"{file}.py")
+    sys.modules[file], before = module, sys.modules.get(file)
+    try:
+        exec(TESTS[file], module.__dict__)
+    finally:
+        if before is None:
+            del sys.modules[file]
+        else:
+            sys.modules[file] = before
+    for name, function in list(module.__dict__.items()):
+        if not name.startswith("test_") or not inspect.isfunction(function) or hasattr(function, "hypothesis"):
+            continue
+        marks = getattr(function, "pytestmark", [])
+        if any(mark.name == "slow" for mark in marks):
+            continue
+        tables = [_rows(mark) for mark in marks if mark.name == "parametrize"]
+        for i, rows in enumerate(itertools.product(*tables)):
+            arguments = {key: value for row in rows for key, value in row.items()}
+            if set(arguments) == set(inspect.signature(function).parameters):
+                yield f"{file}.{name}[{i}]", lambda function=function, arguments=arguments: function(**arguments)
+
+
+def _rows(mark: Any) -> list[dict[str, Any]]:
+    names = [mark.args[0]] if isinstance(mark.args[0], str) else list(mark.args[0])
+    return [dict(zip(names, row if len(names) > 1 else [row], strict=True)) for row in mark.args[1]]
+
+
+def caught_by(mutant: Mutant | None, likely: dict[str, None]) -> str | None:
+    """The first test that fails, those in `likely` tried first; None where all pass."""
+    files = BATTERY[mutant.module] if mutant is not None else tuple(TESTS)
+    with np.errstate(all="ignore"):
+        try:
+            with package(mutant):
+                tests = [test for file in files for test in checks(file)]
+                tests.sort(key=lambda test: (test[0] not in likely, test[0].startswith("test_calibration")))
+                for name, test in tests:
+                    try:
+                        test()
+                    except BaseException as error:
+                        if isinstance(error, KeyboardInterrupt | SystemExit):
+                            raise
+                        return name
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return f"import: {error!r}"
+    return None
+
+
+def survivors(chosen: list[Mutant]) -> list[str]:
+    """Keys of the mutants that no test catches."""
+    found = []
+    likely: dict[str, dict[str, None]] = {}
+    for mutant in chosen:
+        known = likely.setdefault(f"{mutant.module}.{mutant.function}", {})
+        name = caught_by(mutant, known)
+        if name is None:
+            found.append(mutant.key)
+        else:
+            known[name] = None
+    return found

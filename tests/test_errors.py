@@ -1,0 +1,187 @@
+"""Every typical mistake gives one clear line: field, rule, value, next step; no traceback, nothing written."""
+
+import pytest
+
+GOOD = """\
+statement: Treated is higher than plain.
+guide: {sections: [2], lines: ["50-56"]}
+quantifier: typically
+trial: experiments.toy.shifted
+conditions:
+  a: {shift: 2.0}
+  b: {shift: 2.0}
+  c: {shift: 2.0}
+  d: {shift: 2.0}
+criterion: {kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: visible}
+controls: {negative: {none: {base: a, shift: 0.0}}}
+"""
+
+MISTAKES = {
+    "misspelt key": ("quantifier:", "quantifer:", ["quantifer: unknown key; did you mean 'quantifier'?"]),
+    "misspelt key inside": ("sections:", "section:", ["guide.section: unknown key; did you mean 'sections'?"]),
+    "misspelt criterion key": ("better:", "beter:", ["criterion", "beter", "did you mean", "better"]),
+    "unknown kind": ("kind: diff", "kind: dif", ["kind", "'dif'", "diff"]),
+    "missing control": (
+        "controls: {negative: {none: {base: a, shift: 0.0}}}",
+        "controls: {}",
+        ["controls.negative: is required"],
+    ),
+    "missing statement": ("statement: Treated is higher than plain.\n", "", ["statement: is required; add it"]),
+    "strange parameter": (
+        "d: {shift: 2.0}",
+        "d: {shfit: 2.0}",
+        ["conditions.d.shfit", "takes no such parameter", "'shift'"],
+    ),
+    "parameter missing": ("d: {shift: 2.0}", "d: {}", ["conditions.d: the trial shifted needs the parameter 'shift'"]),
+    "strange outcome": ("a: treated", "a: treatment", ["returns no outcome 'treatment'"]),
+    "no such trial": ("toy.shifted", "toy.shiftd", ["has no function 'shiftd'; did you mean 'shifted'?"]),
+    "no such module": (
+        "toy.shifted",
+        "tou.shifted",
+        ["there is no module 'experiments.tou'; create experiments/tou.py"],
+    ),
+    "trial outside experiments": (
+        "experiments.toy.shifted",
+        "os.system",
+        ["trial: must be a function of experiments/"],
+    ),
+    "lines outside the section": (
+        '"50-56"',
+        '"550-556"',
+        ["guide.lines: must lie inside", "section 2: lines 44-84", "550-556"],
+    ),
+    "lines not a range": ('"50-56"', '"fifty"', ["guide.lines: a range is written '55' or '55-56', got 'fifty'"]),
+    "no such section": (
+        "sections: [2]",
+        "sections: [2, 96]",
+        ["guide.sections: the guide has sections 1 to 95, got 96"],
+    ),
+    "too few conditions": ("  d: {shift: 2.0}\n", "", ["conditions: typically needs at least 4, got 3"]),
+    "always without a reason": ("typically", "always", ["why_always: is required with always"]),
+    "margin without a reason": (", why: visible", "", ["criterion.why: is required"]),
+    "strange base": ("base: a", "base: e", ["controls.none.base: must be one of the conditions, got 'e'"]),
+    "boolean name": ("  a: {shift", "  on: {shift", ["conditions", "True"]),
+    "name with capitals": (
+        "  d: {shift",
+        "  Large: {shift",
+        ["names are lower-case words joined by hyphens", "'Large'"],
+    ),
+    "unknown quantifier": ("typically", "mostly", ["quantifier", "'mostly'"]),
+    "interpolation": ("statement: Treated", "statement: ${oc.env:HOME}", ["statement: must not hold ${...}"]),
+    "no mapping": (GOOD, "- a\n- b\n", ["must be a mapping of keys to values, found list"]),
+    "empty file": (GOOD, "", ["must be a mapping of keys to values, found nothing"]),
+    "no YAML": ("statement: Treated", "statement: [Treated", ["is not valid YAML"]),
+    "key twice": ("trial: ", "statement: again\ntrial: ", ["key 'statement' is given twice"]),
+    "strange real": (
+        "d: {shift: 2.0}",
+        "d: {shift: 2.0, real: digits}",
+        ["conditions.d.real: must be this_data or population"],
+    ),
+    "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, seen, mistake, capsys, monkeypatch):
+    before, after, told = MISTAKES[mistake]
+    assert before in GOOD
+    project.claim("toy/some-claim", GOOD.replace(before, after, 1))
+    shown = in_process(project, capsys, monkeypatch, "check")
+    lines = [line for line in shown.splitlines() if line.strip()]
+    assert all(part in shown for part in told), shown
+    assert len(lines) == 1, shown
+    assert lines[0].startswith("claims: ")
+
+
+def in_process(project, capsys, monkeypatch, *arguments):
+    """The command's output, run in this process: a check costs milliseconds, an interpreter a second."""
+    import importlib
+    import sys
+
+    from claims import cli, fingerprint
+
+    for name in [n for n in sys.modules if n == "experiments" or n.startswith("experiments.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for function in vars(fingerprint).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+    importlib.invalidate_caches()
+    monkeypatch.chdir(project.root)
+    monkeypatch.syspath_prepend(str(project.root))
+    code = cli.main(list(arguments))
+    for function in vars(fingerprint).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+    assert code == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.out + captured.err
+    return captured.err
+
+
+def test_the_unchanged_file_is_accepted(project, seen):
+    project.claim("toy/some-claim", GOOD)
+    assert project.run("check").returncode == 0
+
+
+def test_every_fault_of_a_file_is_told_at_once(project, capsys, monkeypatch):
+    project.claim(
+        "toy/some-claim",
+        GOOD.replace("a: treated", "a: x")
+        .replace("why: visible", "")
+        .replace("margin: 0.5, ", "margin: 0.5")
+        .replace("typically", "always")
+        .replace("[2]", "[96]"),
+    )
+    shown = in_process(project, capsys, monkeypatch, "check")
+    assert len(shown.strip().splitlines()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("reproduce", "nothing/*"), "no claim matches 'nothing/*'"),
+        (("reproduce", "some-clam"), "did you mean 'some-claim'?"),
+        (("run", "claim=toy/some-clam"), "there is no claim 'toy/some-clam'; did you mean 'toy/some-claim'?"),
+        (("run", "claim=glob(*)"), "patterns are for the suite"),
+        (("run", "claim=[toy/some-claim,toy/other]"), "claim"),
+        (("reproduce", "profile=quik"), "profile/quik"),
+        (("reproduce", "engine=slurm"), "engine/slurm"),
+        (("accept",), "is no evidence"),
+        (("merge", "nowhere.sqlite"), "there is no such store"),
+        (("new", "Toy/Claim"), "is written topic/id"),
+        (("new", "other/some-claim"), "is taken by toy/some-claim"),
+        (("run",), "claim: is required"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told(project, seen, arguments, told):
+    project.claim("toy/some-claim", GOOD)
+    done = project.run(
+        *(a if a != "accept" else "accept" for a in arguments),
+        *(["toy/some-claim"] if arguments == ("accept",) else []),
+    )
+    assert done.returncode == 2
+    assert told in seen(done)
+    assert not (project.root / "build" / "reproduction").exists()
+
+
+def test_two_claims_of_one_id(project, capsys, monkeypatch):
+    project.claim("toy/some-claim", GOOD)
+    project.claim("other/some-claim", GOOD)
+    assert "the id 'some-claim' is already taken by other/some-claim" in in_process(
+        project, capsys, monkeypatch, "check"
+    )
+
+
+@pytest.mark.parametrize("place", ["build", "build/store.sqlite", "build/reproduction"])
+def test_a_place_that_cannot_be_written(project, seen, place):
+    """A file where a folder should be, or a folder where a file should be: one line, and no evidence lost."""
+    project.claim("toy/some-claim", GOOD)
+    path = project.root / place
+    path.parent.mkdir(exist_ok=True)
+    if place == "build/store.sqlite":
+        path.mkdir()
+    else:
+        path.write_text("in the way")
+    done = project.run("reproduce", "profile=standard")
+    assert done.returncode == 2
+    assert "cannot be" in seen(done)

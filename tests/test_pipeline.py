@@ -1,0 +1,239 @@
+"""From a claim file to evidence, through the real commands in a project of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from claims import evidence
+
+
+def evidence_of(project, id, profile="standard"):
+    folder = "reproduction" if profile == "standard" else f"reproduction-{profile}"
+    return evidence.read(project.root / "build" / folder / "evidence" / "toy" / f"{id}.json")
+
+
+@pytest.fixture
+def plain(project):
+    project.shifted("plain", 2.0)
+    return project
+
+
+def test_verdicts_of_known_truth(project, seen):
+    """A true, a false, an undecidable and a broken claim get the labels that they deserve, in one run."""
+    project.shifted("right", 2.0)
+    project.shifted("wrong", 0.0)
+    project.shifted("batched", 2.0, trial="block")
+    project.shifted("broken", 3.0, trial="troubled", extra="kind: raises, ")
+    done = project.run("reproduce", "engine.workers=2")
+    seen(done)
+    labels = {id: evidence_of(project, id)["verdict"]["label"] for id in ("right", "wrong", "batched", "broken")}
+    assert labels == {"right": "supported", "wrong": "refuted", "batched": "supported", "broken": "invalid"}
+    assert done.returncode == 3
+    broken = evidence_of(project, "broken")
+    assert "too many trials failed" in broken["verdict"]["reason"]
+    assert any("no convergence" in failure["error"] for failure in broken["conditions"][0]["failures"])
+
+
+def test_a_second_run_computes_nothing_and_accept_makes_it_reproduced(plain, seen):
+    assert plain.run("reproduce").returncode == 0
+    assert plain.run("accept").returncode == 0
+    pages = {path: path.read_bytes() for path in sorted((plain.root / "reports").rglob("*")) if path.is_file()}
+    assert {"README.md", "toy.md"} <= {path.name for path in pages}
+    again = seen(plain.run("reproduce"))
+    assert "1 of 1 verdicts reproduced" in again
+    assert "0 replicates computed" in again
+    plain.run("report")
+    assert pages == {path: path.read_bytes() for path in sorted((plain.root / "reports").rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("trial", ["shifted", "block"])
+def test_the_same_bytes_whatever_the_workers_and_interruptions(project, trial):
+    """One worker, three workers, and a run killed twice on its way give the same evidence."""
+    if trial == "shifted":
+        project.shifted("one", 0.75, trial="troubled", extra="kind: none, ")
+    else:
+        project.shifted("one", 0.75, trial="block")
+    file = project.root / "build" / "reproduction" / "evidence" / "toy" / "one.json"
+    project.run("reproduce", "engine.workers=1")
+    once = file.read_bytes()
+    (project.root / "build").rename(project.root / "first")
+    project.run("reproduce", "engine.workers=3")
+    assert file.read_bytes() == once
+    (project.root / "build").rename(project.root / "second")
+    for patience in (2.5, 3.5):
+        process = subprocess.Popen(
+            project.command("reproduce", "engine.workers=2"), cwd=project.root, env=project.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(patience)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    project.run("reproduce", "engine.workers=2")
+    assert file.read_bytes() == once
+
+
+def test_evidence_is_judged_again_from_its_file_and_catches_an_edit(plain):
+    plain.run("reproduce")
+    record = evidence_of(plain, "plain")
+    assert list(evidence.judged_again(record)) == []
+    for field, value in (("estimate", 9.0), ("label", "fails"), ("n", 7)):
+        edited = json.loads(json.dumps(record))
+        edited["conditions"][0][field] = value
+        assert list(evidence.judged_again(edited)), field
+    edited = json.loads(json.dumps(record))
+    edited["conditions"][0]["outcomes"]["treated"][0] += 0.5
+    assert list(evidence.judged_again(edited))
+    edited = json.loads(json.dumps(record))
+    edited["verdict"]["label"] = "refuted"
+    assert list(evidence.judged_again(edited))
+    edited = json.loads(json.dumps(record))
+    edited["declaration"]["criterion"]["margin"] = 0.1
+    assert list(evidence.judged_again(edited))
+
+
+def test_a_changed_declaration_needs_a_revision_which_draws_fresh_seeds(plain, seen):
+    plain.run("reproduce")
+    plain.run("accept")
+    before = evidence.read(plain.root / "reports" / "evidence" / "toy" / "plain.json")
+    path = plain.root / "conf" / "claim" / "toy" / "plain.yaml"
+    text = path.read_text().replace("margin: 0.5", "margin: 0.4")
+    path.write_text(text)
+    plain.run("reproduce")
+    refused = plain.run("accept")
+    assert refused.returncode == 2
+    assert "the declaration changed (criterion)" in seen(refused)
+    assert evidence.read(plain.root / "reports" / "evidence" / "toy" / "plain.json") == before
+    path.write_text(text + "revisions: [{what: margin from 0.5 to 0.4, why: the unit was misread}]\n")
+    plain.run("reproduce")
+    assert plain.run("accept").returncode == 0
+    after = evidence.read(plain.root / "reports" / "evidence" / "toy" / "plain.json")
+    assert after["previous"][0]["verdict"] == before["verdict"]
+    assert after["previous"][0]["declaration"] == before["declaration"]
+    drawn = [set(record["conditions"][0]["outcomes"]["treated"]) for record in (before, after)]
+    assert not drawn[0] & drawn[1]
+
+
+def test_a_trial_that_gives_other_outcomes_needs_a_revision_but_a_tidier_one_does_not(plain, seen):
+    plain.run("reproduce")
+    plain.run("accept")
+    module = plain.root / "experiments" / "toy.py"
+    source = module.read_text()
+    module.write_text(source.replace("float(shift + noise[0])", "float(noise[0] + shift)"))
+    plain.run("reproduce")
+    assert plain.run("accept").returncode == 0
+    module.write_text(source.replace("float(shift + noise[0])", "float(shift + 2 * noise[0])"))
+    plain.run("reproduce")
+    refused = plain.run("accept")
+    assert refused.returncode == 2
+    assert "the changed trial gives other outcomes" in seen(refused)
+
+
+def test_an_overridden_run_is_exploratory(plain, seen):
+    shown = seen(plain.run("run", "claim=toy/plain", "claim.conditions.small.shift=9", "profile=quick"))
+    assert "exploratory" in shown
+    assert not (plain.root / "reports").exists()
+    assert not (plain.root / "build" / "reproduction-quick").exists()
+
+
+def test_hydra_shows_the_composed_configuration_and_sweeps(plain, seen):
+    shown = seen(plain.run("run", "claim=toy/plain", "claim.conditions.small.shift=9", "--cfg", "job"))
+    assert "shift: 9" in shown
+    assert "base_seed" in shown
+    assert "claims run claim=TOPIC/ID" in seen(plain.run("run", "--help"))
+    swept = plain.run("run", "-m", "claim=toy/plain", "profile=quick", "base_seed=1,2")
+    assert seen(swept).count("exploratory") == 2
+    assert not (plain.root / "reports").exists()
+
+
+def test_a_killed_worker_costs_its_replicate_only(project, seen):
+    """The poison trial is recorded with its reason; the claim beside it comes out as if it were alone."""
+    project.shifted("good", 2.0)
+    project.run("reproduce")
+    alone = evidence_of(project, "good")
+    (project.root / "build").rename(project.root / "first")
+    project.shifted("poison", 3.0, trial="troubled", extra="kind: aborts, ")
+    done = project.run("reproduce", "profile=quick")
+    seen(done)
+    poison = evidence_of(project, "poison", "quick")
+    assert poison["verdict"]["label"] == "invalid"
+    assert "its process died" in poison["conditions"][0]["failures"][0]["error"]
+    project.run("reproduce", "toy/good")
+    assert evidence_of(project, "good") == alone
+
+
+def test_time_and_memory_limits(project, seen):
+    project.shifted("hangs", 3.0, trial="troubled", extra="kind: hangs, ")
+    path = project.root / "conf" / "claim" / "toy" / "hangs.yaml"
+    path.write_text(path.read_text() + "max_replicates: 8\n")
+    project.shifted("hungry", 3.0, trial="troubled", extra="kind: hungry, ")
+    path = project.root / "conf" / "claim" / "toy" / "hungry.yaml"
+    path.write_text(path.read_text() + "max_replicates: 8\n")
+    seen(project.run("reproduce", "toy/hungry"))
+    assert "ran out of memory" in evidence_of(project, "hungry")["conditions"][0]["failures"][0]["error"]
+    seen(project.run("reproduce", "toy/hangs", "engine.seconds=0.05", timeout=240))
+    record = evidence_of(project, "hangs")
+    assert record["verdict"]["label"] == "invalid"
+    assert "ran over its time" in record["conditions"][0]["failures"][0]["error"]
+
+
+def test_an_interrupt_says_what_is_kept_and_the_next_run_goes_on(project):
+    project.shifted("slow", 0.6, trial="troubled", extra="kind: slow, ")
+    process = subprocess.Popen(
+        project.command("reproduce", "engine.workers=1"), cwd=project.root, env=project.environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(7)
+    process.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    _, told = process.communicate(timeout=20)
+    assert time.monotonic() - started < 5
+    assert process.returncode == 4
+    assert "every finished replicate is stored" in told
+    assert "Traceback" not in told
+    explained = project.run("explain", "slow").stdout
+    assert any(f" {n} " in explained for n in range(1, 9)), explained
+
+
+def test_two_runs_at_once_are_refused(project, seen):
+    project.shifted("slow", 0.6, trial="troubled", extra="kind: slow, ")
+    first = subprocess.Popen(
+        project.command("reproduce", "engine.workers=1"), cwd=project.root, env=project.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    time.sleep(6)
+    second = project.run("reproduce")
+    first.terminate()
+    first.wait()
+    assert second.returncode == 2
+    assert "another run" in seen(second)
+
+
+def test_drift_is_seen(plain, seen):
+    plain.run("reproduce")
+    plain.run("accept")
+    module = plain.root / "experiments" / "toy.py"
+    source = module.read_text()
+    module.write_text(source.replace("float(shift + noise[0])", "float((shift if shift > 3 else 0.0) + noise[0])"))
+    done = plain.run("reproduce")
+    shown = seen(done)
+    assert done.returncode == 1
+    assert "0 of 1 verdicts reproduced" in shown
+    assert "refuted" in shown
+    assert "small: holds" in shown
+
+
+def test_shards_merge_to_the_whole(project, seen):
+    for id in ("a", "b", "c"):
+        project.shifted(id, 2.0)
+    project.run("reproduce")
+    whole = evidence_of(project, "c")
+    (project.root / "build").rename(project.root / "whole")
+    for shard in ("1/2", "2/2"):
+        assert project.run("reproduce", "--shard", shard, f"paths.build=shard{shard[0]}").returncode == 0
+    assert project.run("merge", "shard1/store.sqlite", "shard2/store.sqlite").returncode == 0
+    assert "0 replicates computed" in seen(project.run("reproduce"))
+    assert evidence_of(project, "c") == whole
