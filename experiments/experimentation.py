@@ -60,7 +60,7 @@ def _users(
         metric: `conversion`, share of users, some 5 %; `accuracy`, share of right answers, some 90 %; `revenue`, mean
             per user where 5 % spend a log-normal sum; `duration`, mean of a log-normal time; `latency`, its 95 %
             quantile; `clicks`, clicks per view where users differ in both; `tumour`, mean of a strongly skewed column
-            of the bundled breast cancer data (variation of a tumour's area), whose 569 rows are the population of both arms.
+            of the bundled breast cancer data (variation of a tumour's area), whose 569 rows are the population.
         rows: Rows of the arm, a multiple of visits.
         visits: Rows per user; only for `duration`, half of the variance of its logarithm between users.
         experiments: Experiments.

@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.common import networks
 
+
 def accuracy_by_loss(
     seeds: Sequence[int],
     *,
@@ -32,7 +33,7 @@ def accuracy_by_loss(
         n_train: Training rows.
         n_valid: Validation rows.
         n_test: Test rows.
-        n_classes: Classes of generated data.
+        n_classes: Classes; 10 for digits.
         flip_y: Share of generated rows whose class is drawn at random, in training and test rows alike.
         hidden: Units per hidden layer (ReLU).
         gain: Factor on torch's default initial weights; at 8 the first softmax is sure of wrong classes.
@@ -41,11 +42,12 @@ def accuracy_by_loss(
         n_steps: Minibatches.
 
     Returns:
-        `cross_entropy`; `mse_softmax` and `mse_linear`, squared error of softmax and of raw outputs from one-hot classes.
+        `cross_entropy`, `mse_softmax` and `mse_linear`; the last two are squared distances of softmax and of raw
+        outputs from one-hot classes.
     """
     shape = {"n_features": 20, "n_informative": 10, "n_classes": n_classes, "flip_y": flip_y}
     train, valid, test = networks.classification(seeds, (n_train, n_valid, n_test), data, **shape)
-    start = networks.initial(seeds, (train[0].shape[2], *hidden, int(train[1].max()) + 1), gain=gain)
+    start = networks.initial(seeds, (train[0].shape[2], *hidden, n_classes), gain=gain)
     steps = networks.batches(seeds, n_train, 32, n_steps)
     outcomes = {}
     for loss in networks.LOSSES:

@@ -77,7 +77,7 @@ def dropout_accuracy(
         n_test: Test rows.
         n_features: Columns of generated data.
         n_informative: Columns of generated data that carry the classes; two more are mixtures of them.
-        n_classes: Classes of generated data.
+        n_classes: Classes; 10 for digits.
         flip_y: Share of generated rows whose class is drawn at random, in training and test rows alike.
         hidden: Units per hidden layer (ReLU).
         dropped: Share dropped of the columns, then of each hidden layer's units.
@@ -96,7 +96,7 @@ def dropout_accuracy(
         n_classes=n_classes,
         flip_y=flip_y,
     )
-    widths = (train[0].shape[2], *hidden, int(train[1].max()) + 1)
+    widths = (train[0].shape[2], *hidden, n_classes)
     start = networks.initial(seeds, widths)
     steps = networks.batches(seeds, n_train, 32, n_steps)
     outcomes = {}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # MLflow's limits: characters of a name, a parameter and a tag; parameters and points in one batch.
 KEY, PARAM, TAG, PARAMS, POINTS = 250, 6000, 8000, 100, 800
 SUITE = "suite"
+HARD_SPACE = "\u00a0"
 VERDICTS = ("refuted", "conditional", "invalid", "inconclusive", "supported")  # those that ask for attention first
 SERIES = {"effect": "estimate", "low": "low", "high": "high", "n": "n", "p_hold": "ph", "p_fail": "pf"}
 ENVIRONMENT = {
@@ -46,24 +47,29 @@ ENVIRONMENT = {
 }
 # For a server that does not answer MLflow would wait for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-# Columns of the lists of runs, in MLflow's spelling.
-TOPIC_COLUMNS = (
-    "metrics.`replicates`",
-    "metrics.`cost_cpu_seconds`",
-    "metrics.`p_hold`",
-    "metrics.`p_fail`",
-    "params.`statement`",
-    "tags.`verdict`",
-    "tags.`holds`",
-    "tags.`profile`",
-    "tags.`exploratory`",
-)
-SUITE_COLUMNS = (
-    *(f"metrics.`{name}`" for name in ("claims", *VERDICTS)),
-    "metrics.`cost_cpu_seconds`",
-    "tags.`profile`",
-    "tags.`revision`",
-)
+# Columns of the lists of runs in MLflow's spelling, from left to right, with their widths in pixels.
+NAME, DATE = {"attributes.`Run Name`": 330}, {"runDateAndNestInfo": 140, "duration": 90}
+TOPIC_COLUMNS = {
+    **NAME,
+    "tags.`verdict`": 110,
+    "tags.`holds`": 80,
+    "params.`statement`": 420,
+    "metrics.`p_hold`": 90,
+    "metrics.`p_fail`": 90,
+    "metrics.`replicates`": 100,
+    "metrics.`cost_cpu_seconds`": 150,
+    **DATE,
+    "tags.`profile`": 100,
+    "tags.`exploratory`": 110,
+}
+SUITE_COLUMNS = {
+    **NAME,
+    **{f"metrics.`{name}`": 110 for name in ("claims", *VERDICTS)},
+    "metrics.`cost_cpu_seconds`": 150,
+    **DATE,
+    "tags.`profile`": 100,
+    "tags.`revision`": 130,
+}
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,7 @@ def serve(uri: str, artifacts: Path, host: str = "127.0.0.1", port: int = 5000) 
     print("MLflow is starting ...", flush=True)
     with _quiet(), _reported(uri):
         server = _server(uri, path, artifacts, host, port)
-    print(f"MLflow: http://{host}:{port} (Ctrl-C stops it)", flush=True)
+    print(f"MLflow: http://{host}:{port}/#/experiments (Ctrl-C stops it)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
 
@@ -176,20 +182,28 @@ def note(record: Mapping[str, Any]) -> str:
         "",
         f"Criterion: {_sentence(record['criterion_text'])} {place}",
         "",
-        *_table("condition", ((c, c["name"], c["label"], c["reason"]) for c in record["conditions"])),
+        *_table(
+            ("condition", "label", "n", "effect", "interval", "why"),
+            [
+                *(_cells(c, c["name"], c["label"], c["reason"]) for c in record["conditions"]),
+                *(_cells(c, f"{c['name']} ({c['role']} control)", _passing(c), c["why"]) for c in record["controls"]),
+            ],
+        ),
     ]
-    if record["controls"]:
-        rows = ((c, f"{c['name']} ({c['role']})", _passing(c), c["why"]) for c in record["controls"])
-        lines += ["", *_table("control", rows)]
     return "\n".join([*lines, "", f"Run it again: `make claim CLAIM={_path(record)}`"])
 
 
-def _table(head: str, rows: Iterable[tuple[Mapping[str, Any], str, str, str]]) -> Iterator[str]:
-    yield from (f"| {head} | n | effect | interval | label | why |", "|:---|---:|---:|:---:|:---|:---|")
-    for c, name, label, why in rows:
-        interval = f"[{_short(c['low'])}, {_short(c['high'])}]"
-        cells = (name, str(c["n"]), _short(c["estimate"]), interval, label, why.replace("|", "\\|"))
-        yield f"| {' | '.join(cells)} |"
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Markdown whose cells end in hard spaces: MLflow's pages set tables without any room between columns."""
+    yield f"| {' | '.join(head)} |"
+    yield "|:---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', '/') + 3 * HARD_SPACE for cell in row)} |"
+
+
+def _cells(condition: Mapping[str, Any], name: str, label: str, why: str) -> tuple[str, ...]:
+    effect, low, high = (_short(condition[key]) for key in ("estimate", "low", "high"))
+    return name, label, str(condition["n"]), effect, f"[{low}, {high}]", why
 
 
 def _sentence(text: str) -> str:
@@ -264,26 +278,27 @@ def _suite_run(
         else:
             texts[key] = value
     start = _started(suite)
-    found = ", ".join(f"{count} {label}" for label, count in counts.items() if count)
-    text = [
-        f"**{sum(counts.values())} claims: {found or 'none'}.**",
-        "",
-        "| claim | verdict | holds |",
-        "|:---|:---|:---|",
-    ]
-    for record in sorted(evidences, key=lambda e: (VERDICTS.index(e["verdict"]["label"]), _path(e))):
-        claim, verdict = f"[{_path(record)}]({links[_path(record)]})", record["verdict"]
-        text.append(f"| {claim} | {verdict['label']} | {_tally(verdict)} |")
     return _Run(
         experiment=SUITE,
         name=f"{shared['profile']} {datetime.fromtimestamp(start):%Y-%m-%d %H:%M}",
         start=start,
         seconds=float(suite.get("wall_seconds", 0.0)),
-        tags={**shared, "mlflow.note.content": "\n".join(text)},
+        tags={**shared, "mlflow.note.content": _overview(evidences, counts, links)},
         params=dict(_flat(texts)),
         points=list(_points({"claims": sum(counts.values()), **counts, **numbers})),
         files={},
     )
+
+
+def _overview(evidences: Sequence[Mapping[str, Any]], counts: Mapping[str, int], links: Mapping[str, str]) -> str:
+    """The suite's run in Markdown: claims per verdict, then every claim with a link to its run."""
+    found = ", ".join(f"{count} {label}" for label, count in counts.items() if count)
+    rows = (
+        (f"[{_path(record)}]({links[_path(record)]})", record["verdict"]["label"], _tally(record["verdict"]))
+        for record in sorted(evidences, key=lambda e: (VERDICTS.index(e["verdict"]["label"]), _path(e)))
+    )
+    head = f"**{sum(counts.values())} claims: {found or 'none'}.**"
+    return "\n".join([head, "", *_table(("claim", "verdict", "holds"), rows)])
 
 
 def _grown(condition: Mapping[str, Any]) -> Iterator[_Point]:
@@ -465,7 +480,7 @@ def _server(uri: str, path: Path, artifacts: Path, host: str, port: int) -> "Ser
 
 
 def _page(original: str, path: Path) -> str:
-    """MLflow's page with defaults where the browser has none yet: model training, columns with verdicts, no chat.
+    """MLflow's page with defaults where the browser has none yet: model training, columns with verdicts.
 
     MLflow 3.17 keeps these choices in the browser alone and begins with language-model traces, whatever the
     experiment's tag `mlflow.experimentKind` says.
@@ -476,9 +491,12 @@ def _page(original: str, path: Path) -> str:
         "mlflow.workflowType_v1": "machine_learning",
         "mlflow.assistant.panelOpen_v1": False,
         "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True,
+        "mlflow.settings.telemetry.enabled_v1": False,
+        "mlflow.telemetry.info.alert.dismissed_v1": True,
     }
     for number, name in experiments:
-        state = {"selectedColumns": SUITE_COLUMNS if name == SUITE else TOPIC_COLUMNS}
+        columns = SUITE_COLUMNS if name == SUITE else TOPIC_COLUMNS
+        state = {"selectedColumns": list(columns), "columnOrder": list(columns), "columnWidths": columns}
         choices[f'MLflowLocalStorage-1.1-ExperimentPage-["{number}"]-ReactComponentState'] = state
     pairs = json.dumps([(key, json.dumps(value)) for key, value in choices.items()])
     script = f"for (const [k, v] of {pairs}) if (localStorage.getItem(k) === null) localStorage.setItem(k, v)"
@@ -499,7 +517,7 @@ def _database(uri: str) -> Path | None:
 
 
 def _prepared(uri: str) -> Path | None:
-    """The SQLite file, made in WAL mode and found writable before MLflow, which waits longer and says less, opens it."""
+    """The SQLite file, made in WAL mode and found writable before MLflow sees it, which waits longer and says less."""
     path = _database(uri)
     if path is None:
         return None

@@ -124,17 +124,24 @@ def test_what_separates_holding_from_failing_conditions_is_told_only_where_one_p
 
 def test_power_is_told_for_undecided_conditions_only():
     noisy = records.conditional()["conditions"][4]
-    assert words.power(noisy).startswith("noisy is open: its interval reaches 0.005")
-    assert "about 413 replicates" in words.power(noisy)
-    assert words.power({**noisy, "label": "holds"}) == ""
-    assert words.power({**noisy, "needed_n": math.inf}) == ""
-    assert words.power({**noisy, "leaves": []}) == ""
+    assert words.power(records.conditional()["conditions"]).endswith(
+        "noisy 413 (interval +-0.00561, margin 0.00427 away)."
+    )
+    assert words.power([{**noisy, "label": "holds"}]) == ""
+    assert words.power([{**noisy, "needed_n": math.inf}]) == ""
+    assert words.power([{**noisy, "leaves": []}]) == ""
+
+
+def test_what_a_condition_needs_is_told_once():
+    reason = "a - b lies too close to the edge of the region; about 101 replicates would decide"
+    undecided = {**records.conditional()["conditions"][4], "reason": reason}
+    assert words.label(undecided) == "undecided: a - b lies too close to the edge of the region"
 
 
 @given(st.floats(-100, 100), st.floats(0.001, 100), st.floats(0.001, 100), st.sampled_from([0.0, 0.01, -0.2, 1.0, 1.2]))
 def test_rounding_never_moves_a_number_across_the_margin(estimate, down, up, bound):
     ends = {"estimate": estimate, "low": estimate - down, "high": estimate + up}
-    told = words.effect({**ends, "lower": bound, "upper": math.inf})
+    told = words.effect({**ends, "lower": bound, "upper": math.inf, "kind": "diff"})
     for value, text in zip(ends.values(), re.findall(r"-?[\d.]+", told), strict=True):
         assert (value > bound) == (float(text) > bound) or abs(value - bound) < 1e-9
 
@@ -165,13 +172,19 @@ def test_numbers(value, told):
         ((0.03124, 0.0201, 0.0423), "0.031 [0.020, 0.042]"),
         ((0.0, 0.0, 0.0), "0 [0, 0]"),
         ((-0.1, -0.1 - 1e-18, -0.1), "-0.1 [-0.1, -0.1]"),
-        ((0.0023, math.nan, math.nan), "0.0023"),
         ((math.nan, -math.inf, math.inf), "not defined"),
         ((0.5, 0.25, math.inf), "0.50 [0.25, infinity]"),
     ],
 )
 def test_effects(part, told):
-    assert words.effect(dict(zip(("estimate", "low", "high"), part, strict=True), lower=0.01, upper=math.inf)) == told
+    ends = dict(zip(("estimate", "low", "high"), part, strict=True), lower=0.01, upper=math.inf)
+    assert words.effect({**ends, "kind": "diff"}) == told
+
+
+@pytest.mark.parametrize(("distance", "told"), [(0.0, "equal"), (0.0023, "off by 0.0023"), (1.0, "off by 1")])
+def test_the_effect_of_an_identity_is_a_distance(distance, told):
+    ends = {"estimate": distance, "low": math.nan, "high": math.nan, "lower": 0.0, "upper": 0.0}
+    assert words.effect({**ends, "kind": "identity"}) == told
 
 
 @pytest.mark.parametrize(
@@ -183,8 +196,8 @@ def test_effects(part, told):
         (1.2, math.inf, "ratio", "ratio", "above 1.2"),
         (0.0, 0.8, "ratio", "ratio", "below 0.8"),
         (-math.inf, 0.8, "ratio", "ratio", "below 0.8"),
-        (0.0, 1e-12, "identity", "difference", "at most 1e-12"),
-        (0.0, 0.0, "identity", "difference", "exactly 0"),
+        (0.0, 1e-12, "identity", "difference", "off by at most 1e-12"),
+        (0.0, 0.0, "identity", "difference", "equal"),
         (-math.inf, math.inf, "level", "value", "any value"),
     ],
 )

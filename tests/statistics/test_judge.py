@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from claims.statistics import Judgement, judge
+from claims.statistics.criteria import Leaf
+from claims.statistics.reasons import failing_word
 from claims.statistics.tests import MeanSample, MedianSample, PropSample
 
 Array = NDArray[np.float64]
@@ -423,6 +425,51 @@ def test_why_ratios_and_shares_fail() -> None:
     assert judged(WINS | {"above": 0.8}, a=np.tile([0.0, 2.0], 64), b=np.ones(128)).reason == "negligible"
 
 
+ABOVE, BELOW, INSIDE = (
+    Leaf("x", "diff", "mean", lo, hi, lambda o: o["x"], null=0.0) for lo, hi in ((1.0, INF), (-INF, -1.0), (-1.0, 2.0))
+)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (-3.0, -1.1, "reversed"),
+        (-3.0, -1.0, "not shown better"),
+        (-0.9, 0.9, "negligible"),
+        (-1.0, 0.9, "not shown better"),
+        (-0.9, 1.0, "not shown better"),
+        (0.0, 0.9, "negligible"),
+        (0.1, 0.9, "too small"),
+        (0.1, 1.0, "not shown better"),
+        (-2.0, 0.5, "not shown better"),
+    ],
+)
+def test_failing_words_at_their_boundaries(low: float, high: float, word: str) -> None:
+    assert failing_word(ABOVE, low, high) == word
+    assert failing_word(BELOW, -high, -low) == word
+    shifted = dataclasses.replace(ABOVE, lo=1.5, null=0.5)
+    assert failing_word(shifted, low + 0.5, high + 0.5) == word
+
+
+@pytest.mark.parametrize(
+    ("leaf", "low", "high", "word"),
+    [
+        (INSIDE, 2.0, 3.0, "above the region"),
+        (INSIDE, 1.9, 3.0, "outside the region"),
+        (INSIDE, -3.0, -1.0, "below the region"),
+        (INSIDE, -3.0, -0.9, "outside the region"),
+        (INSIDE, -3.0, 3.0, "outside the region"),
+        (dataclasses.replace(ABOVE, lo=0.0), -1.0, -0.1, "reversed"),
+        (dataclasses.replace(BELOW, hi=0.0), 0.1, 1.0, "reversed"),
+        (dataclasses.replace(ABOVE, lo=-0.1), -1.0, -0.2, "below the region"),
+        (dataclasses.replace(BELOW, hi=0.1), 0.2, 1.0, "above the region"),
+        (dataclasses.replace(ABOVE, null=NAN), -1.0, 0.5, "below the region"),
+    ],
+)
+def test_words_for_where_an_interval_lies(leaf: Leaf, low: float, high: float, word: str) -> None:
+    assert failing_word(leaf, low, high) == word
+
+
 def test_the_failing_part_is_named() -> None:
     found = judged(TREND, y=curve(0, 1, 0, 2, n=32))
     assert found.reason == "below the region (y: step 2)"
@@ -438,6 +485,7 @@ def test_why_nothing_was_decided() -> None:
     x = normal(seed=5)
     x -= x.mean() - 0.01
     assert judged(LEVEL, x=x[:8]).reason == "not decided at 8 of 128 replicates"
+    assert judged(LEVEL, x=failing(x[:32] + 0.5, 1)).reason == "not decided at 32 of 128 replicates"
     found = judged(LEVEL, x=x)
     n = (stats.norm.ppf(0.002) * x.std(ddof=1) / x.mean()) ** 2
     assert found.needed_n == pytest.approx(n)
@@ -594,6 +642,10 @@ def test_identity_includes_its_tolerance() -> None:
 def test_identity_of_random_inputs_says_what_it_leaves_open() -> None:
     found = judged(SAME | {"n": 32}, x=np.ones(32))
     assert found.reason == "all 32 replicates agree: violation rate below 0.13 at level 0.01"
+    assert judged(SAME | {"n": 8}, x=np.ones(8)).reason == "all 8 replicates agree: violation rate below 0.44 at level 0.01"
+    assert judged(SAME | {"n": 7}, x=np.ones(7)).reason == "all 7 replicates agree"
+    two = {"all": [SAME | {"n": 16}, SAME | {"n": 32}]}
+    assert judged(two, x=np.ones(32)).reason.startswith("all 16 replicates agree: violation rate below 0.25")
     assert judged(SAME | {"n": 32}, x=np.r_[np.ones(31), 2.0]).pf == 0.0
 
 

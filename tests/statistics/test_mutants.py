@@ -212,7 +212,7 @@ def placed(parent: ast.AST, field: str, index: int | None, change: ast.AST) -> I
 
 
 def short(node: ast.AST) -> str:
-    return re.sub(r"\s+", " ", ast.unparse(node))[:90]
+    return re.sub(r"\s+", " ", ast.unparse(ast.fix_missing_locations(node)))[:90]
 
 
 # Running the tests against a mutant --------------------------------------------------------------------------------

@@ -124,6 +124,34 @@ def test_what_was_decided_before_it_broke_still_counts() -> None:
     assert 0.3 < high < INF
 
 
+def test_a_condition_broken_after_it_failed_counts_as_failed() -> None:
+    late = outcomes(0, effect=-4.0)
+    late["a"][40:] = NAN
+    low, high = sensitivity(DIFF, {"one": late}, quantifier="always", looks=LOOKS)
+    assert (low, high) == (0.0, INF)
+    holds = {"one": late, "two": outcomes(1, effect=3.0)}
+    low, high = sensitivity(DIFF, holds, quantifier="always", looks=LOOKS)
+    assert again(DIFF, holds, "always") == "conditional"
+    assert 1.0 < high < INF
+
+
+def test_broken_conditions_count_only_if_decided_at_the_level_of_one_condition() -> None:
+    late = outcomes(0, n=16)
+    criterion = DIFF | {"margin": 0.0}
+    late["a"][:] = late["b"] + np.random.default_rng(1).normal(0.8, 1, 16)
+    p = judge(criterion, late, looks=LOOKS, alpha=0.01, close=0.01).ph
+    assert 1e-6 < p < 0.1
+    late = {name: np.concatenate([values, np.full((32, *values.shape[1:]), NAN)]) for name, values in late.items()}
+    for level, held in ((p, True), (p * (1 - 1e-9), False)):
+        _, high = sensitivity(criterion, {"one": late}, quantifier="always", looks=LOOKS, alpha=level)
+        assert (high < INF) is held
+    nothing = {name: values[:0] for name, values in late.items()}
+    _, high = sensitivity(criterion, {"one": late, "two": nothing}, quantifier="can", looks=LOOKS, alpha=1.5 * p)
+    assert high == INF
+    _, high = sensitivity(criterion, {"one": late, "two": nothing}, quantifier="can", looks=LOOKS, alpha=2 * p)
+    assert high < INF
+
+
 def test_resplits_are_judged_by_their_own_variance() -> None:
     o = {name: values[:32] for name, values in outcomes(0, effect=6.0).items()}
     found = judge(DIFF, o, looks=LOOKS, alpha=0.01, close=0.01, population=(80, 20))

@@ -158,8 +158,10 @@ def test_verdict_at_the_boundaries(ph: list[float], pf: list[float], quantifier:
 
 
 def test_a_condition_covered_by_the_verdict_only_is_starred() -> None:
-    found = verdict(["a", "b", "c", "d"], [0.001, 0.0025, 0.004, 0.9], [1, 1, 1, 0.001], "typically", ALPHA)
-    assert found == Verdict("supported", 3, 4, 2 * 0.004, 1.0, ("a", "b"), ("c",), ("d",), ())
+    found = verdict(["a", "b", "c", "d"], [0.001, 0.0025, 0.005, 0.9], [1, 1, 1, 0.001], "typically", ALPHA)
+    assert found == Verdict("supported", 3, 4, 0.01, 1.0, ("a", "b"), ("c",), ("d",), ())
+    found = verdict(["a", "b", "c", "d"], [0.001, 0.0025, 0.001, 0.02], [1, 1, 1, 1], "typically", ALPHA)
+    assert (found.holds, found.holds_star, found.open) == (("a", "b", "c"), (), ("d",))
 
 
 def test_without_support_nothing_is_starred() -> None:
@@ -191,6 +193,14 @@ def test_claim_p_values_agree_with_the_verdict_at_every_level(quantifier: str) -
 def test_verdict_refuses_lists_of_different_length() -> None:
     with pytest.raises(ValueError, match="one ph and one pf each, got 2, 1, 2"):
         verdict(["a", "b"], [0.1], [0.1, 0.2], "can")
+    with pytest.raises(ValueError, match="one ph and one pf each, got 2, 2, 1"):
+        verdict(["a", "b"], [0.1, 0.2], [0.1], "can")
+
+
+def test_the_level_is_one_percent_unless_told() -> None:
+    assert verdict(["a"], [0.01], [1], "always").label == "supported"
+    assert verdict(["a"], [np.nextafter(0.01, 1)], [1], "always").label == "inconclusive"
+    assert error_statement(published(["supported"], [0.01])).alpha == 0.01
 
 
 def test_conditions_in_another_order_give_the_same_verdict() -> None:
@@ -224,6 +234,8 @@ def test_error_statement_selects_where_fewer_than_a_fifth_are_supported() -> Non
     found = error_statement(published(["supported"] + ["inconclusive"] * 9, p))
     assert found.selected == ("claim-0", "claim-1")
     assert error_statement(published(["supported"] * 2 + ["inconclusive"] * 8, p)).selected is None
+    assert error_statement(published(["inconclusive"], [0.05])).selected == ("claim-0",)
+    assert error_statement(published(["inconclusive"], [np.nextafter(0.05, 1)])).selected == ()
 
 
 def test_error_statement_without_support_or_claims_is_undefined_not_zero() -> None:

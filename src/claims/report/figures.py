@@ -193,7 +193,9 @@ class Forest:
     @property
     def step(self) -> float:
         """Inches from one interval to the next within a row."""
-        return 0.24 if len(self.parts) > 1 else 0.42 if len(self.rows) <= MANY_CONDITIONS else 0.32
+        if len(self.parts) > 1:
+            return 0.24
+        return 0.48 if not self.alone else 0.42 if len(self.rows) <= MANY_CONDITIONS else 0.32
 
     @property
     def row(self) -> float:
@@ -250,10 +252,10 @@ class Forest:
         """The row's name, and its label: at the right of its only interval, else under the name."""
         name, (told, style) = _wrapped(words.condition_name(row), 24, 2), _status(row)
         two = "\n" in name
-        up = 0 if self.alone else 0.08 + 0.05 * two
+        up = 0 if self.alone else 0.08 + 0.04 * two
         tone = {"color": MUTED if "role" in row else INK, "size": 7.5 if two else 8.5}
         self._text(axes, 0.15 - LEFT, y - up, name, **tone)
-        x, down = (self.width + 0.14, 0.09) if self.alone else (0.15 - LEFT, 0.1 + 0.03 * two)
+        x, down = (self.width + 0.14, 0.09) if self.alone else (0.15 - LEFT, 0.1 + 0.06 * two)
         self._text(axes, x, y + down, told, **style)
 
     def _interval(self, axes: Axes, y: float, row: Record, index: int, part: Record, x: Array) -> None:
@@ -288,6 +290,11 @@ class Forest:
         leaf = self.parts[0]
         if leaf.scale == "share":
             return -0.04, 1.04
+        if leaf.kind == "identity":
+            farthest = (
+                max((v for p in parts for v in (p["estimate"], p["upper"]) if math.isfinite(v)), default=0) or 1.0
+            )
+            return -0.06 * farthest, 1.06 * farthest
         shown = [float(part[key]) for part in parts for key in ("estimate", "low", "high", "lower", "upper")]
         shown += [float(q) for x in scores if len(x) for q in np.quantile(x, (0.02, 0.98))]
         shown += {"ratio": [1.0], "difference": [0.0]}.get(leaf.scale, [])
@@ -327,7 +334,7 @@ class Forest:
             "diff": f"how much {c.get('better')} {c.get('a')} is than {c.get('b')}",
             "winrate": f"share of replicates in which {leaf.name}",
             "rate": f"share of replicates with {leaf.name}",
-            "identity": f"largest distance from {c.get('b', c.get('value'))}",
+            "identity": f"largest distance from {c.get('b') or words.number(c.get('value', 0.0))}",
         }.get(leaf.kind, leaf.name + (" (log axis)" if leaf.scale == "ratio" else ""))
 
 

@@ -31,6 +31,14 @@ VERDICTS = {
     "invalid": "a control or the trial failed: nothing is said about the claim",
 }
 """Verdicts in the order in which they are shown, with their meaning."""
+OPEN = {
+    "open": "not decided yet",
+    "saturated": "saturated: both arms at the same bound",
+    "broken": "too many replicates failed",
+    "futile": "stopped early: more replicates would hardly decide it",
+    "cap": "not decided by the planned replicates",
+}
+"""Why a condition is open, by its state."""
 
 
 # Numbers and names -------------------------------------------------------------------------------------------------
@@ -50,12 +58,17 @@ def number(value: float, decimals: int | None = None) -> str:
 
 
 def effect(part: Record) -> str:
-    """Estimate and interval of a leaf: `0.031 [0.020, 0.042]`; each number stands on its own side of each bound."""
+    """Estimate and interval of a leaf: `0.031 [0.020, 0.042]`; each number stands on its own side of each bound.
+
+    Of an identity it is the largest distance, which has no interval.
+    """
     values = [float(part[key]) for key in ("estimate", "low", "high")]
     bounds = [part[key] for key in ("lower", "upper") if math.isfinite(part[key])]
     finite = [v for v in values if math.isfinite(v)]
     if math.isnan(values[0]):
         return "not defined"
+    if part["kind"] == "identity":
+        return f"off by {number(values[0])}" if values[0] else "equal"
     largest, width = max(map(abs, finite)), values[2] - values[1]
     width = width if math.isfinite(width) else largest
     decimals = None
@@ -64,7 +77,7 @@ def effect(part: Record) -> str:
         while decimals < 10 and any(_side(round(v, decimals), b) != _side(v, b) for v in finite for b in bounds):
             decimals += 1
     estimate, low, high = (number(v, decimals) for v in values)
-    return estimate if len(finite) == 1 else f"{estimate} [{low}, {high}]"
+    return f"{estimate} [{low}, {high}]"
 
 
 def _side(value: float, bound: float) -> int:
@@ -75,7 +88,7 @@ def region(leaf: Record) -> str:
     """What the effect must be for the criterion to hold."""
     lower, upper = float(leaf["lower"]), float(leaf["upper"])
     if leaf["kind"] == "identity":
-        return f"at most {number(upper)}" if upper else "exactly 0"
+        return f"off by at most {number(upper)}" if upper else "equal"
     below = math.isinf(lower) or (lower == 0 and leaf["scale"] == "ratio")
     if math.isinf(upper):
         return "any value" if below else f"above {number(lower)}"
@@ -149,23 +162,29 @@ def label(condition: Record) -> str:
 
 
 def why(condition: Record) -> str:
-    """The reason that goes with a condition's label; for `holds*` the engine's speaks of the condition on its own."""
-    parts = [condition["reason"] if condition["label"] != "holds*" else ""]
+    """The reason that goes with a condition's label.
+
+    For `holds*` the engine's reason speaks of the condition on its own; where a condition is undecided, what follows
+    its first clause is told by `power`.
+    """
+    reason = condition["reason"].partition("; about" if condition["label"] == "undecided" else "\0")[0]
+    parts = [reason if condition["label"] != "holds*" else ""]
     parts += (
         ["no variation between replicates"] if condition["no_variation"] and condition["state"] == "decided" else []
     )
     return "; ".join(part for part in parts if part)
 
 
-def power(condition: Record) -> str:
-    """For an undecided condition how far it is from a decision, else nothing."""
-    part, needed = deciding(condition), condition["needed_n"]
-    if condition["label"] != "undecided" or not part or not math.isfinite(needed + part["high"] - part["low"]):
-        return ""
-    away = min(abs(part["estimate"] - part[end]) for end in ("lower", "upper") if math.isfinite(part[end]))
-    half = number((part["high"] - part["low"]) / 2)
-    told = f"{condition['name']} is open: its interval reaches {half} to either side, the margin is {number(away)} away"
-    return f"{told}; about {math.ceil(needed):,} replicates would decide it if the effect is what it seems."
+def power(conditions: Iterable[Record]) -> str:
+    """How far the undecided conditions are from a decision, and about how many replicates would bring it."""
+    told = []
+    for c in conditions:
+        part, needed = deciding(c), c["needed_n"]
+        if c["label"] == "undecided" and part and math.isfinite(needed + part["high"] - part["low"]):
+            away = min(abs(part["estimate"] - part[end]) for end in ("lower", "upper") if math.isfinite(part[end]))
+            half = number((part["high"] - part["low"]) / 2)
+            told.append(f"{c['name']} {math.ceil(needed):,} (interval +-{half}, margin {number(away)} away)")
+    return f"Replicates that would decide it, if effects are what they seem: {'; '.join(told)}." if told else ""
 
 
 # The verdict -------------------------------------------------------------------------------------------------------
@@ -203,7 +222,7 @@ def verdict_sentence(evidence: Record, run: Record | None = None) -> str:
     open_ones: dict[str, list[str]] = {}
     for name in verdict["open"]:
         needless = verdict["label"] == "supported" and conditions[name]["state"] == "open"
-        reason = "not needed for the verdict" if needless else why(conditions[name])
+        reason = "not needed for the verdict" if needless else OPEN.get(conditions[name]["state"], "")
         open_ones.setdefault(reason, []).append(condition_name(conditions[name]))
     parts = [f"holds in {names(groups['holds'])}"] if groups["holds"] else []
     alone = " (covered by the verdict, not shown alone)"

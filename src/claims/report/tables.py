@@ -1,0 +1,140 @@
+"""What stands on the page of a claim: tables and lists of plain text, which Markdown and HTML lay out alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from claims.guide import Guide
+from claims.report import words
+from claims.report.words import Record
+from claims.statistics import Published, error_statement
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as plain text; columns in `right` hold numbers."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: tuple[int, ...] = ()
+
+
+Facts = list[tuple[str, str]]
+"""Name and text of each fact; facts without a text are left out."""
+
+
+def section_names(guide: Guide | None) -> dict[int, str]:
+    """Short names of the guide's sections."""
+    return {section.number: section.name for section in guide.sections} if guide else {}
+
+
+def about(evidence: Record, guide: Guide | None) -> Facts:
+    """What was claimed and tested, and what would change the verdict."""
+    return _told(
+        ("Where the guide says it", words.place(evidence, section_names(guide))),
+        ("Criterion", words.criterion(evidence)),
+        ("Margin", words.margin(evidence)),
+        ("Wording", words.rule(evidence)),
+        ("What sets them apart", words.separation(evidence)),
+        ("Sensitivity", words.sensitivity(evidence)),
+        ("Still open", words.power(evidence["conditions"])),
+        ("Notes", evidence["notes"]),
+    )
+
+
+def provenance(evidence: Record, run: Record | None) -> Facts:
+    """Code, environment, cost, revisions, literature."""
+    return _told(
+        ("Trial", f"{evidence['trial']} (code {evidence['trial_sha256'][:16]})"),
+        ("Declaration", f"{evidence['declaration_sha256'][:16]}; seeds from base seed {evidence['base_seed']}"),
+        ("Level", words.p_values(evidence)),
+        ("Libraries", words.libraries(evidence)),
+        ("Cost", words.cost(run) if run else ""),
+        *((f"Revision {i}", f"{r['what']} Why: {r['why']}") for i, r in enumerate(evidence["revisions"], 1)),
+        *(("Earlier verdict", words.previous(one)) for one in evidence["previous"]),
+        *(("Literature", reference) for reference in evidence["references"]),
+    )
+
+
+def _told(*facts: tuple[str, str]) -> Facts:
+    return [(name, text) for name, text in facts if text]
+
+
+def common(evidence: Record) -> str:
+    """Parameters that all conditions share, as a sentence; else nothing."""
+    values = words.shared(evidence["conditions"])
+    return f"In all conditions: {words.parameters(values)}." if values else ""
+
+
+def conditions(evidence: Record) -> Table:
+    """Every condition with its effect, what it had to be, and its label."""
+    known = words.shared(evidence["conditions"])
+    rows = [
+        (
+            words.condition_name(c),
+            words.parameters({key: value for key, value in c["parameters"].items() if key not in known}),
+            *_measured(c),
+            words.label(c),
+        )
+        for c in evidence["conditions"]
+    ]
+    return Table(("condition", "parameters", "n", "effect [interval]", "holds if", "result"), tuple(rows), (2,))
+
+
+def controls(evidence: Record) -> Table:
+    """The controls, and whether they behaved."""
+    bases = {c["name"]: c["parameters"] for c in evidence["conditions"]}
+    rows = []
+    for c in evidence["controls"]:
+        base = bases.get(c["base"], {})
+        changed = {key: value for key, value in c["parameters"].items() if key not in base or base[key] != value}
+        told = f"as {c['base']}" + (f", but {words.parameters(changed)}" if changed else "")
+        rows.append((f"{c['role']}: {c['name']}", told, *_measured(c), words.control(c)))
+    return Table(("control", "parameters", "n", "effect [interval]", "holds if", "result"), tuple(rows), (2,))
+
+
+def _measured(condition: Record) -> tuple[str, str, str]:
+    """Replicates, effect and region of the part that decides."""
+    n, part = f"{condition['n']}", words.deciding(condition)
+    n += f" ({condition['failed']} failed)" if condition["failed"] else ""
+    if part is None:
+        return n, "not defined", ""
+    name = f" ({part['name']})" if len(condition["leaves"]) > 1 else ""
+    return n, words.effect(part) + name, words.region(part)
+
+
+def parts(evidence: Record) -> Table:
+    """Every part of the criterion in every condition, with descriptive effect sizes."""
+    rows = [
+        (
+            *(c["name"], part["name"], words.effect(part), words.region(part)),
+            *(words.optional(part[key]) for key in ("d_z", "win_rate", "median")),
+        )
+        for c in (*evidence["conditions"], *evidence["controls"])
+        for part in c["leaves"]
+    ]
+    head = ("condition", "part", "estimate [interval]", "holds if", "mean / sd", "win rate", "median")
+    return Table(head, tuple(rows), (4, 5, 6))
+
+
+def failures(evidence: Record) -> list[str]:
+    """Failed replicates with their errors, at most ten a condition."""
+    lines = []
+    for c in (*evidence["conditions"], *evidence["controls"]):
+        lines += [f"{c['name']}, replicate {f['replicate']}: {f['error']}" for f in c["failures"][:10]]
+        lines += [f"{c['name']}: {len(c['failures']) - 10} more"] if len(c["failures"]) > 10 else []
+    return lines
+
+
+def verdict_counts(records: Sequence[Record]) -> dict[str, int]:
+    """Claims by verdict, in the order of `words.VERDICTS`, those that occur."""
+    labels = [e["verdict"]["label"] for e in records]
+    return {verdict: labels.count(verdict) for verdict in words.VERDICTS if verdict in labels}
+
+
+def errors(records: Sequence[Record]) -> list[str]:
+    """How many of these verdicts may be wrong, a paragraph each."""
+    published = [
+        Published(f"{e['topic']}/{e['id']}", e["verdict"]["label"], e["verdict"]["p_hold"], words.tested(e))
+        for e in records
+    ]
+    return words.errors(error_statement(published, max((e["alpha"] for e in records), default=0.01)))
