@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from experiments.common import networks
 from experiments.networks import accuracy_by_loss
+from experiments.optimization import optimizers_as_printed
 from experiments.regularization import dropout_accuracy
+from experiments.robustness import accuracy_under_perturbation
 
 SEEDS = [11, 2**32 - 1, 5]
 WIDTHS = (20, 16, 8, 3)
@@ -214,23 +216,24 @@ def test_best_takes_the_highest_score_per_replicate_and_never_nan() -> None:
     assert chosen.flatten().tolist() == [2.0, 2.0, 1.0]
 
 
-SHORT = {"n_train": 100, "n_valid": 50, "n_test": 60, "n_steps": 20}
+SIZES_OF = {"n_train": 100, "n_valid": 50, "n_test": 60}
 
 
 @pytest.mark.parametrize(
     ("trial", "parameters"),
     [
-        (accuracy_by_loss, {"data": "digits", "n_classes": 10}),
-        (accuracy_by_loss, {"n_classes": 4, "optimizer": "adam", "rates": [0.003, 0.03]}),
-        (dropout_accuracy, {"data": "digits", "n_classes": 10}),
-        (dropout_accuracy, {"hidden": [16, 8], "dropped": [0.2, 0.5, 0.3]}),
+        (accuracy_by_loss, {"data": "digits", "n_classes": 10, "n_steps": 20, **SIZES_OF}),
+        (accuracy_by_loss, {"n_classes": 4, "optimizer": "adam", "rates": [0.003, 0.03], "n_steps": 20, **SIZES_OF}),
+        (dropout_accuracy, {"data": "digits", "n_classes": 10, "n_steps": 20, **SIZES_OF}),
+        (dropout_accuracy, {"hidden": [16, 8], "dropped": [0.2, 0.5, 0.3], "n_steps": 20, **SIZES_OF}),
+        (optimizers_as_printed, {"n_classes": 4, "n_epochs": 6, **SIZES_OF}),
+        (accuracy_under_perturbation, {"n_train": 100, "n_test": 60, "size": 0.25, "n_steps": 20}),
     ],
 )
 def test_batched_trial_gives_a_seed_what_it_gives_it_alone(trial, parameters) -> None:
     seeds = [3, 2**31, 4_000_000_000, 77, 8]
-    block = trial(seeds, **SHORT, **parameters)
+    block = trial(seeds, **parameters)
+    alone = [trial([seed], **parameters) for seed in seeds]
     for name, values in block.items():
         assert values.shape == (5,), name
-    alone = [trial([seed], **SHORT, **parameters) for seed in seeds]
-    for name, values in block.items():
-        np.testing.assert_allclose(values, [outcomes[name][0] for outcomes in alone], rtol=1e-4)
+        np.testing.assert_allclose(values, [outcomes[name][0] for outcomes in alone], rtol=1e-4, err_msg=name)

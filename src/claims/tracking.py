@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 
 # MLflow's limits: characters of a name, a parameter and a tag; parameters and points in one batch.
 KEY, PARAM, TAG, PARAMS, POINTS = 250, 6000, 8000, 100, 800
+LOCKED = 5.0  # seconds that another writer may hold the database
 SUITE = "suite"
 HARD_SPACE = "\u00a0"
 VERDICTS = ("refuted", "conditional", "invalid", "inconclusive", "supported")  # those that ask for attention first
+MACHINE = ("date", "commit", "host", "processor", "cores", "workers", "system", "python")  # of the run file
 SERIES = {"effect": "estimate", "low": "low", "high": "high", "n": "n", "p_hold": "ph", "p_fail": "pf"}
 ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
@@ -81,11 +83,10 @@ class _Point:
 
 @dataclass(frozen=True)
 class _Run:
-    """One MLflow run before it is written: `seconds` of wall time from `start` (Unix time), files by name."""
+    """One MLflow run before it is written: `seconds` of wall time, files by name."""
 
     experiment: str
     name: str
-    start: float
     seconds: float
     tags: dict[str, str]
     params: dict[str, str]
@@ -131,7 +132,7 @@ def mirror(
     if not evidences and suite is None:
         return
     shared = {"profile": profile, "revision": revision, "exploratory": str(exploratory).lower()}
-    if revision:
+    if re.fullmatch("[0-9a-f]{7,40}", revision):
         shared["mlflow.source.git.commit"] = revision
     links: dict[str, str] = {}
     with _quiet():
@@ -249,14 +250,14 @@ def _claim_run(
         "kind": record["kind"],
         "sections": _listed(record["guide"]["sections"]),
     }
+    machine = {key: run[key] for key in MACHINE if key in run}
     declared = {key: record[key] for key in ("statement", "guide", "trial", "base_seed", "declaration_sha256")}
     return _Run(
         experiment=record["topic"],
         name=record["id"],
-        start=_started(run),
         seconds=float(run.get("wall_seconds", 0.0)),
         tags=own | dict(tags),
-        params=dict(_flat(declared | record["declaration"])),
+        params=dict(_flat(declared | record["declaration"] | {"run": machine})),
         points=[*_points(totals), *(p for c in record["conditions"] for p in _grown(c))],
         files=files,
     )
@@ -277,11 +278,9 @@ def _suite_run(
             numbers[f"cost_{key}" if key.endswith("_seconds") else key] = value
         else:
             texts[key] = value
-    start = _started(suite)
     return _Run(
         experiment=SUITE,
-        name=f"{shared['profile']} {datetime.fromtimestamp(start):%Y-%m-%d %H:%M}",
-        start=start,
+        name=f"{shared['profile']} {datetime.now():%Y-%m-%d %H:%M}",
         seconds=float(suite.get("wall_seconds", 0.0)),
         tags={**shared, "mlflow.note.content": _overview(evidences, counts, links)},
         params=dict(_flat(texts)),
@@ -343,12 +342,6 @@ def _cut(text: str, limit: int) -> str:
     return f"{kept.rpartition(chr(10) if chr(10) in kept else ' ')[0] or kept}\n\n[cut]"
 
 
-def _started(run: Mapping[str, Any]) -> float:
-    with contextlib.suppress(KeyError, ValueError, TypeError):
-        return datetime.fromisoformat(run["date"]).timestamp()
-    return time.time() - float(run.get("wall_seconds", 0.0))
-
-
 def _files(record: Mapping[str, Any], claim_file: Path | None, figure: bytes | None) -> dict[str, bytes]:
     files = {"evidence.json": evidence.text(record).encode(), "replicates.parquet": _replicates(record)}
     if claim_file is not None and claim_file.is_file():
@@ -391,8 +384,8 @@ class _Writer:
         with _reported(self._uri):
             from mlflow.entities import Metric, Param
 
-            at = int(run.start * 1000)
-            done = at + int(run.seconds * 1000)
+            done = int(time.time() * 1000)
+            at = done - int(run.seconds * 1000)
             tags = {"mlflow.source.name": "claims", "mlflow.source.type": "PROJECT"} | run.tags
             tags = {key: _cut(value, TAG) for key, value in tags.items()}
             info = self._client.create_run(self._experiment(run.experiment), at, tags, run.name).info
@@ -523,7 +516,7 @@ def _prepared(uri: str) -> Path | None:
         return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as connection:
+        with contextlib.closing(sqlite3.connect(path, timeout=LOCKED, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")

@@ -40,20 +40,17 @@ def build(reports: Path, guide: Guide | None = None) -> Changes:
     Raises:
         ClaimsError: A file of the evidence cannot be read, or the folder cannot be written.
     """
-    records = list(evidence.read_all(reports).values())
-    runs: dict[str, dict[str, Any]] = {}
-    for path in sorted((reports / "runs").glob("*/*.json")):
-        runs.setdefault(path.parent.name, {})[path.stem] = evidence.read(path)
-    edition = _edition(reports)
+    records, runs = read(reports)
+    named = edition(reports)
     pages: dict[str, str] = {
         "README.md": markdown.overview(records, runs, guide),
         "evidence.csv": export.evidence_csv(records),
-        "references.bib": export.references_bib(records, runs, edition),
+        "references.bib": export.references_bib(records, runs, named),
         "junit.xml": export.junit_xml(records, runs),
     }
     for topic in sorted({e["topic"] for e in records}):
         group = [e for e in records if e["topic"] == topic]
-        pages[f"{topic}.md"] = markdown.topic_page(topic, group, runs.get(topic, {}), guide, edition)
+        pages[f"{topic}.md"] = markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
     try:
         written = [name for name, text in pages.items() if write(reports / name, text)]
         written += _draw(reports, [f"{e['topic']}/{e['id']}" for e in records])
@@ -62,6 +59,14 @@ def build(reports: Path, guide: Guide | None = None) -> Changes:
         raise ClaimsError(
             f"{reports}: cannot be written ({error}); free the path or its disk, and run make report again"
         ) from None
+
+
+def read(reports: Path) -> tuple[list[evidence.Evidence], dict[str, dict[str, Any]]]:
+    """All evidence by topic and id, and the run files by topic, then id."""
+    runs: dict[str, dict[str, Any]] = {}
+    for path in sorted((reports / "runs").glob("*/*.json")):
+        runs.setdefault(path.parent.name, {})[path.stem] = evidence.read(path)
+    return list(evidence.read_all(reports).values()), runs
 
 
 def write(path: Path, text: str) -> bool:
@@ -109,7 +114,7 @@ def _remove_unbacked(reports: Path, pages: set[str], records: Iterable[Mapping[s
             yield name
 
 
-def _edition(reports: Path) -> dict[str, str]:
+def edition(reports: Path) -> dict[str, str]:
     """Title, authors, version, date and address of the project, from the nearest CITATION.cff above the reports."""
     found = {"title": "Claims on trial", "authors": "The claims contributors"}
     file = next((p / "CITATION.cff" for p in reports.resolve().parents if (p / "CITATION.cff").is_file()), None)
@@ -125,4 +130,4 @@ def _edition(reports: Path) -> dict[str, str]:
     return found | ({"authors": " and ".join(people)} if people else {})
 
 
-__all__ = ["Changes", "build"]
+__all__ = ["Changes", "build", "edition", "read", "write"]

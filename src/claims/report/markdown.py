@@ -19,7 +19,7 @@ def escaped(text: str) -> str:
 
 
 def _escaped(word: str) -> str:
-    word = "\u200b".join(word[i : i + 40] for i in range(0, len(word), 40))  # long words may break
+    word = "\u200b".join(word[i : i + 80] for i in range(0, len(word), 80))  # long words may break
     word = word.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
     word = re.sub(r"(https?|ftp):", r"\1&#58;", word).replace("www.", "www&#46;")
     return re.sub(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])", lambda match: "\\" + match[0], word)

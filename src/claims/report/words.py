@@ -31,6 +31,15 @@ VERDICTS = {
     "invalid": "a control or the trial failed: nothing is said about the claim",
 }
 """Verdicts in the order in which they are shown, with their meaning."""
+KINDS = {
+    "diff": "difference",
+    "winrate": "win rate",
+    "equiv": "equivalence",
+    "interior": "inner optimum",
+    "best": "best of several",
+    "identity": "exact",
+}
+"""Kinds of criteria whose name is no word, in words."""
 OPEN = {
     "open": "not decided yet",
     "saturated": "saturated: both arms at the same bound",
