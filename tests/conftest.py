@@ -42,15 +42,15 @@ def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
     """Goes wrong in the way that `kind` says."""
     if kind == "raises" and seed % 4 == 0:
         raise ValueError("no convergence")
-    if kind == "aborts":
+    if kind == "aborts" and seed % 4 == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-    if kind == "hangs":
+    if kind == "hangs" and seed % 4 == 0:
         time.sleep(1000)
     if kind == "slow":
         time.sleep(0.2)
     if kind == "nan":
         return {"treated": float("nan"), "plain": 0.0}
-    if kind == "hungry":
+    if kind == "hungry" and seed % 4 == 0:
         return {"treated": float(len(bytearray(10**12))), "plain": 0.0}
     return shifted(seed, shift=shift)
 '''
@@ -71,6 +71,17 @@ controls:
   positive: {{sure: {{base: small, shift: 4.0}}}}
 """
 
+LEAN = """
+statement: Treated can be higher than plain.
+guide: {{sections: [2], lines: ["50-56"]}}
+quantifier: can
+trial: experiments.toy.troubled
+conditions: {{only: {{kind: {kind}}}}}
+criterion: {{kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: half a unit shows on a plot}}
+controls: {{negative: {{none: {{base: only, shift: 0.0}}}}}}
+max_replicates: 8
+"""
+
 
 @dataclass
 class Project:
@@ -86,6 +97,9 @@ class Project:
 
     def shifted(self, id: str, shift: float, trial: str = "shifted", extra: str = "") -> Path:
         return self.claim(f"toy/{id}", CLAIM.format(trial=trial, shift=shift, extra=extra))
+
+    def troubled(self, id: str, kind: str) -> Path:
+        return self.claim(f"toy/{id}", LEAN.format(kind=kind))
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "claims.cli", *arguments]
@@ -114,6 +128,10 @@ def project(tmp_path: Path) -> Project:
         source, target = ROOT / "conf" / part, root / "conf" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    config = root / "conf" / "config.yaml"  # MLflow has tests of its own; here it would cost seconds per command
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("tracking: sqlite", "tracking: none"), encoding="utf-8"
+    )
     (root / "conf" / "claim" / "toy").mkdir(parents=True)
     (root / "experiments").mkdir()
     (root / "experiments" / "__init__.py").write_text("", encoding="utf-8")

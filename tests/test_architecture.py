@@ -17,7 +17,7 @@ LAYERS = (
     ("store", "plan"),
     ("guide", "fingerprint"),
     ("schema",),
-    ("statistics",),
+    ("statistics", "job"),
     ("errors",),
 )
 ONE_IMPORTER = {

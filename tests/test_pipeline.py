@@ -150,34 +150,35 @@ def test_hydra_shows_the_composed_configuration_and_sweeps(plain, seen):
 
 
 def test_a_killed_worker_costs_its_replicate_only(project, seen):
-    """The poison trial is recorded with its reason; the claim beside it comes out as if it were alone."""
+    """The poison replicates are recorded with their reason; the claim beside them comes out as if it were alone."""
     project.shifted("good", 2.0)
     project.run("reproduce")
     alone = evidence_of(project, "good")
     (project.root / "build").rename(project.root / "first")
-    project.shifted("poison", 3.0, trial="troubled", extra="kind: aborts, ")
-    done = project.run("reproduce", "profile=quick")
+    project.troubled("poison", "aborts")
+    done = project.run("reproduce")
     seen(done)
-    poison = evidence_of(project, "poison", "quick")
+    poison = evidence_of(project, "poison")
     assert poison["verdict"]["label"] == "invalid"
-    assert "its process died" in poison["conditions"][0]["failures"][0]["error"]
-    project.run("reproduce", "toy/good")
+    failures = poison["conditions"][0]["failures"]
+    assert failures
+    assert all("its process died" in failure["error"] for failure in failures)
+    assert poison["conditions"][0]["n"] + len(failures) == 8
     assert evidence_of(project, "good") == alone
 
 
-def test_time_and_memory_limits(project, seen):
-    project.shifted("hangs", 3.0, trial="troubled", extra="kind: hangs, ")
-    path = project.root / "conf" / "claim" / "toy" / "hangs.yaml"
-    path.write_text(path.read_text() + "max_replicates: 8\n")
-    project.shifted("hungry", 3.0, trial="troubled", extra="kind: hungry, ")
-    path = project.root / "conf" / "claim" / "toy" / "hungry.yaml"
-    path.write_text(path.read_text() + "max_replicates: 8\n")
-    seen(project.run("reproduce", "toy/hungry"))
-    assert "ran out of memory" in evidence_of(project, "hungry")["conditions"][0]["failures"][0]["error"]
-    seen(project.run("reproduce", "toy/hangs", "engine.seconds=0.05", timeout=240))
-    record = evidence_of(project, "hangs")
+@pytest.mark.parametrize(
+    ("kind", "told"), [("hungry", "ran out of memory"), ("hangs", "ran over its time"), ("nan", "finite")]
+)
+def test_a_trial_that_goes_wrong_is_recorded_with_its_reason(project, seen, kind, told):
+    project.troubled("bad", kind)
+    done = project.run("reproduce", "engine.seconds=0.5", timeout=240)
+    seen(done)
+    record = evidence_of(project, "bad")
+    assert done.returncode == 3
     assert record["verdict"]["label"] == "invalid"
-    assert "ran over its time" in record["conditions"][0]["failures"][0]["error"]
+    assert record["conditions"][0]["failures"]
+    assert all(told in failure["error"] for failure in record["conditions"][0]["failures"])
 
 
 def test_an_interrupt_says_what_is_kept_and_the_next_run_goes_on(project):

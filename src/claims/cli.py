@@ -3,6 +3,7 @@
 import argparse
 import fnmatch
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,13 @@ MEANING = {
     3: "a verdict became invalid: a control or a trial failed",
     4: "incomplete: the same command goes on where it stopped",
 }
-console = Console(soft_wrap=False)
+# Where the output is no terminal, tables get a width of their own and lines are never cut.
+console = Console(width=None if sys.stdout.isatty() else 140)
+
+
+def say(text: str) -> None:
+    """Prints a line, never wrapped, so that it can be searched for."""
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def find_root() -> Path:
@@ -83,11 +90,7 @@ class Session:
         self.guide = guide.load(self.places.conf)
         tracking = config["tracking"]
         self.artifacts = root / str(tracking.get("artifacts") or "build/mlflow-artifacts")
-        self.uri = (
-            str(tracking["uri"]).replace("sqlite:///", f"sqlite:///{root}/")
-            if not _absolute(tracking["uri"])
-            else str(tracking["uri"])
-        )
+        self.uri = _located(tracking["uri"], root)
 
     def claims(self, patterns: Sequence[str] = ()) -> dict[str, Any]:
         """Checked claims by `topic/id`; a pattern that matches nothing is an error."""
@@ -112,8 +115,10 @@ class Session:
         return evidence.read_all(self.places.reports)
 
 
-def _absolute(uri: Any) -> bool:
-    return not str(uri).startswith("sqlite:///") or str(uri).startswith("sqlite:////")
+def _located(uri: Any, root: Path) -> str | None:
+    """The tracking URI with a relative SQLite path resolved once, so that no working directory can scatter runs."""
+    relative = uri is not None and re.match(r"sqlite:///(?!/)", str(uri))
+    return f"sqlite:///{root / str(uri).removeprefix('sqlite:///')}" if relative else uri and str(uri)
 
 
 def select(files: Mapping[str, Path], patterns: Sequence[str]) -> list[str]:
@@ -176,10 +181,10 @@ def _concluded(
     if len(drifts) > 1 or len(same) < len(judged):
         console.print(suite_table(drifts))
     for path in outcome.noisy:
-        console.print(f"{path}: not timed, this host is too noisy now; the committed evidence stays in force")
+        say(f"{path}: not timed, this host is too noisy now; the committed evidence stays in force")
     incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
     for path in incomplete:
-        console.print(f"{path}: incomplete; run the command again, what is stored is kept")
+        say(f"{path}: incomplete; run the command again, what is stored is kept")
     new = len(drifts) - len(judged)
     console.print(
         f"{len(same)} of {len(judged)} verdicts reproduced"
@@ -191,7 +196,7 @@ def _concluded(
         drifts = [d for d in drifts if d.after != "inconclusive" or d.before is None]
     code = exit_code(drifts, found, bool(incomplete))
     if code:
-        console.print(f"exit {code}: {MEANING[code]}")
+        say(f"exit {code}: {MEANING[code]}")
     return code
 
 
@@ -200,6 +205,8 @@ def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exp
     from claims import evidence, schema, tracking
     from claims.reproduction import _commit
 
+    if session.uri is None:
+        return
     files = schema.files(session.places.conf)
     runs, figures = {}, {}
     for path in found:
@@ -334,7 +341,7 @@ def _show_command(args: argparse.Namespace) -> int:
 def _check_command(args: argparse.Namespace) -> int:
     session = _session(args)
     claims = session.claims(args.patterns)
-    console.print(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
+    say(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
     return 0
 
 
@@ -399,8 +406,8 @@ def _accept_command(args: argparse.Namespace) -> int:
     changed = reproduction.accept(paths, claims, session.places, session.settings, files)
     report.build(session.places.reports, session.guide)
     for path in changed:
-        console.print(f"accepted {path}")
-    console.print(f"{len(changed)} changed, {len(paths) - len(changed)} as committed")
+        say(f"accepted {path}")
+    say(f"{len(changed)} changed, {len(paths) - len(changed)} as committed")
     return 0
 
 
@@ -409,7 +416,7 @@ def _report_command(args: argparse.Namespace) -> int:
 
     session = _session(args)
     report.build(session.places.reports, session.guide)
-    console.print(f"pages built in {session.places.reports.relative_to(session.places.root)}/")
+    say(f"pages built in {session.places.reports.relative_to(session.places.root)}/")
     return 0
 
 
@@ -422,15 +429,15 @@ def _merge_command(args: argparse.Namespace) -> int:
         for path in map(Path, args.stores):
             if not path.is_file():
                 raise ClaimsError(f"{path}: there is no such store; name the store.sqlite of each shard")
-            console.print(f"{path}: {store.merge(Store(path))} results merged")
+            say(f"{path}: {store.merge(Store(path))} results merged")
     store.close()
     return 0
 
 
 def _sync_command(args: argparse.Namespace) -> int:
     session = _session(args)
-    committed = session.committed()
-    _mirror(session, committed, None, exploratory=False)
+    _tracked(session)
+    _mirror(session, session.committed(), None, exploratory=False)
     return 0
 
 
@@ -454,7 +461,7 @@ def _coverage_command(args: argparse.Namespace) -> int:
                 ", ".join(sorted(r["verdict"]["label"] for r in here)),
             )
     console.print(table)
-    console.print(f"{covered} of {len(session.guide.sections)} sections, {len(committed)} claims")
+    say(f"{covered} of {len(session.guide.sections)} sections, {len(committed)} claims")
     return 0
 
 
@@ -463,8 +470,8 @@ def _new_command(args: argparse.Namespace) -> int:
 
     session = _session(args)
     for path in authoring.create(args.name, args.like, session.places.root, session.guide):
-        console.print(f"wrote {path.relative_to(session.places.root)}")
-    console.print(f"next: fill it in, then claims check {args.name}")
+        say(f"wrote {path.relative_to(session.places.root)}")
+    say(f"next: fill it in, then claims check {args.name}")
     return 0
 
 
@@ -477,11 +484,17 @@ def _schema_command(args: argparse.Namespace) -> int:
     return 0
 
 
+def _tracked(session: Session) -> str:
+    if session.uri is None:
+        raise ClaimsError("tracking: none is configured; add tracking=sqlite")
+    return session.uri
+
+
 def _ui_command(args: argparse.Namespace) -> int:
     from claims import tracking
 
     session = _session(args)
-    tracking.serve(session.uri, session.artifacts, port=args.port)
+    tracking.serve(_tracked(session), session.artifacts, port=args.port)
     return 0
 
 

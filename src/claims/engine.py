@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 from claims import worker
 from claims.errors import ClaimsError
-from claims.plan import Job
-from claims.store import Result
+from claims.job import Job, Result
 
 
 class Engine(Protocol):

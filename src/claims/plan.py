@@ -12,6 +12,7 @@ import numpy as np
 
 from claims import statistics
 from claims.fingerprint import load_trial, trial_sha256, versions
+from claims.job import Job
 from claims.schema import Claim
 
 Role = Literal["condition", "negative", "positive"]
@@ -30,29 +31,6 @@ class Cell:
     stream: int
     real: str | None = None
     base: str | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is computed, stored and retried as a whole: one replicate, or one block of them for a batched trial.
-
-    Attributes:
-        first: Index of the first replicate in its cell.
-        key: Hash of everything that can change the outcomes; the store's primary key.
-    """
-
-    claim: str
-    cell: str
-    stream: int
-    trial: str
-    parameters: Mapping[str, Any]
-    first: int
-    seeds: tuple[int, ...]
-    batched: bool
-    outcomes: tuple[str, ...]
-    curves: Mapping[str, int]
-    threads: int
-    key: str
 
 
 def cells(claim: Claim) -> list[Cell]:

@@ -62,6 +62,7 @@ class Shown:
             self.console.print(
                 f"[{self.finished}/{self.total}] {run.claim.path}: {label}, {computed} replicates, {seconds:.1f} CPU s",
                 highlight=False,
+                soft_wrap=True,
             )
 
 

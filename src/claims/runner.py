@@ -10,10 +10,11 @@ import numpy as np
 
 from claims import plan, statistics
 from claims.engine import Engine
-from claims.plan import Cell, Job
+from claims.job import Job, Result
+from claims.plan import Cell
 from claims.schema import Claim
 from claims.statistics.controls import clearly_smaller, exact_names
-from claims.store import Result, Store
+from claims.store import Store
 
 CONTROL_LOOKS = (8, 16, 32)
 # Decimal digits kept of an outcome, so that what is judged is what the evidence file says.

@@ -6,15 +6,12 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from claims.errors import ClaimsError
-
-Status = Literal["ok", "failed", "killed"]
-# A job that was killed, timed out or ran out of memory is tried again in later runs, this often in all.
-ATTEMPTS = 3
+from claims.job import Result
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS result (
@@ -24,37 +21,6 @@ CREATE TABLE IF NOT EXISTS result (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_claim ON result (claim);
 """
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a job.
-
-    Attributes:
-        status: `ok`; `failed` where it raised or returned a bad value, which is final for its key; `killed` where its
-            process died or ran over its time or memory.
-        outcomes: Per outcome one entry per replicate: a number, or a list for a curve.
-        cpu: CPU seconds of the whole job. wall: elapsed seconds.
-    """
-
-    key: str
-    claim: str
-    cell: str
-    stream: int
-    first: int
-    count: int
-    status: Status
-    outcomes: dict[str, list[Any]]
-    error: str = ""
-    cpu: float = 0.0
-    wall: float = 0.0
-    attempts: int = 1
-    environment: str = ""
-
-    @property
-    def final(self) -> bool:
-        """Whether the job is not computed again."""
-        return self.status != "killed" or self.attempts >= ATTEMPTS
 
 
 COLUMNS = tuple(field.name for field in fields(Result))

@@ -204,7 +204,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def _cells(condition: Mapping[str, Any], name: str, label: str, why: str) -> tuple[str, ...]:
     effect, low, high = (_short(condition[key]) for key in ("estimate", "low", "high"))
-    return name, label, str(condition["n"]), effect, f"[{low}, {high}]", why
+    return name, label, str(condition["n"]), effect, f"[{low},{HARD_SPACE}{high}]", why
 
 
 def _sentence(text: str) -> str:
@@ -271,7 +271,8 @@ def _suite_run(
     links: Mapping[str, str],
 ) -> _Run:
     counts = dict.fromkeys(VERDICTS, 0) | dict(suite.get("counts") or Counter(e["verdict"]["label"] for e in evidences))
-    cost = {key: sum(run.get(key, 0) for run in runs.values()) for key in ("cpu_seconds", "replicates")}
+    known = [run for run in runs.values() if {"cpu_seconds", "replicates"} <= run.keys()]
+    cost = {key: sum(run[key] for run in known) for key in ("cpu_seconds", "replicates")} if known else {}
     numbers, texts = {}, {}
     for key, value in _leaves(cost | {k: v for k, v in suite.items() if k != "counts"}):
         if isinstance(value, int | float) and not isinstance(value, bool):

@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from claims.fingerprint import load_trial
-from claims.plan import Job
-from claims.store import Result
+from claims.job import Job, Result
 
 # Read by the numerical libraries when they are first imported; set by the parent before a worker starts.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -12,6 +12,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,12 @@ STYLE: dict[Any, Any] = {
 
 def stamp(evidence: bytes) -> str:
     """Identifies what a figure was drawn from: the bytes of the evidence and this module's code without comments."""
-    code = ast.unparse(ast.parse(Path(__file__).read_text(encoding="utf-8")))
-    return hashlib.sha256(evidence + code.encode()).hexdigest()[:32]
+    return hashlib.sha256(evidence + _code().encode()).hexdigest()[:32]
+
+
+@cache
+def _code() -> str:
+    return ast.unparse(ast.parse(Path(__file__).read_text(encoding="utf-8")))
 
 
 def svg(evidence: Record, stamped: str = "") -> str:

@@ -132,6 +132,8 @@ def clean(text: str) -> str:
 
     Text with right-to-left letters is isolated, so that it cannot reorder what stands around it.
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
     text = " ".join(text.split())
     return f"\u2068{text}\u2069" if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text) else text
