@@ -318,7 +318,7 @@ def _list_command(args: argparse.Namespace) -> int:
     files = schema.files(session.places.conf)
     table = Table()
     for column in ("claim", "verdict", "quantifier", "statement"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "claim")
     for path in select(files, args.patterns):
         claim = schema.load(files[path])
         verdict = committed[path]["verdict"]["label"] if path in committed else None

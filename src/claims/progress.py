@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -99,7 +99,8 @@ def suite_table(drifts: Sequence[Drift]) -> Table:
     """Verdicts of a run against the committed ones."""
     table = Table(title="verdicts against the committed evidence", title_justify="left")
     for column in ("claim", "committed", "this run", "labels that moved", "largest shift (half-widths)"):
-        table.add_column(column, overflow="fold", justify="right" if "shift" in column else "left")
+        side: JustifyMethod = "right" if "shift" in column else "left"
+        table.add_column(column, overflow="fold", justify=side, no_wrap=column == "claim")
     for drift in drifts:
         table.add_row(
             drift.claim + (" (timed)" if drift.timed else ""), coloured(drift.before), coloured(drift.after),

@@ -217,7 +217,7 @@ def test_filters_search_sort_and_back_button(built):
         sections.click(); await pause();
         seen.first = rows()[0].dataset.id;
         sections.click(); await pause();
-        seen.down = [document.querySelector("th[data-sort=sections]").getAttribute("aria-sort"), rows().at(-1).dataset.id];
+        seen.down = [sections.parentElement.getAttribute("aria-sort"), rows().at(-1).dataset.id];
         return seen;
         """,
     )

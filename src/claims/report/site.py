@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from claims.report.tables import Table
 from claims.report.words import Record
 
 TEMPLATES = Path(__file__).parent / "templates"
+ASSETS = ("style.css", "site.js")
 FOLDERS = ("claim", "topic", "section", "evidence", "runs", "figures")
 FOUND = 6
 """Claims shown under "what we found"."""
@@ -45,16 +47,15 @@ def build(
     records, runs = read(reports)
     records = sorted(records, key=words.order)
     try:
-        files = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "site.js")}
-        for name in ("evidence.csv", "references.bib", "junit.xml"):
-            files[name] = (reports / name).read_text(encoding="utf-8")
+        files = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ASSETS}
+        files |= {name: (reports / name).read_text(encoding="utf-8") for name in tables.EXPORTS}
         for e in records:
-            for name in (f"evidence/{_path(e)}.json", f"runs/{_path(e)}.json", f"figures/{_path(e)}.svg"):
-                if (reports / name).is_file():
-                    files[name] = (reports / name).read_text(encoding="utf-8")
-        files |= _pages(records, runs, guide, edition(reports), files, code, methods, _environments(reports, records))
-        files["search.js"] = _search(records)
-        files["badge.svg"] = badge(records)
+            names = (f"evidence/{_path(e)}.json", f"runs/{_path(e)}.json", f"figures/{_path(e)}.svg")
+            files |= {n: (reports / n).read_text(encoding="utf-8") for n in names if (reports / n).is_file()}
+        files |= Pages(records, runs, guide, edition(reports), files, code).all(
+            _environments(reports, records), methods
+        )
+        files |= {"search.js": _search(records), "badge.svg": badge(records)}
         written = tuple(name for name, text in files.items() if write(site / name, text))
         old = [path for folder in FOLDERS for path in sorted((site / folder).rglob("*.*"))]
         gone = [path for path in old if path.relative_to(site).as_posix() not in files]
@@ -69,108 +70,128 @@ def _path(e: Record) -> str:
     return f"{e['topic']}/{e['id']}"
 
 
-def _pages(
-    records: Sequence[Record],
-    runs: Mapping[str, Mapping[str, Record]],
-    guide: Guide | None,
-    about: Record,
-    files: Mapping[str, str],
-    code: Callable[[str], str],
-    methods: Path | None,
-    environments: Mapping[str, Table],
-) -> dict[str, str]:
-    """Every HTML page by its path in the site."""
-    run_of = {_path(e): runs.get(e["topic"], {}).get(e["id"]) for e in records}
-    sentences = {_path(e): words.verdict_sentence(e, run_of[_path(e)]) for e in records}
-    topics = sorted({e["topic"] for e in records})
-    sections = guide.sections if guide else ()
-    by_section = {s.number: [e for e in records if s.number in e["guide"]["sections"]] for s in sections}
-    names = dict.fromkeys(sorted({n for e in records for n in e["guide"]["sections"]}), "") | tables.section_names(
-        guide
-    )
-    nav = [*([("How verdicts are made", "methods.html")] if methods else []), ("Verdicts over time", "history.html")]
-    shared = {"edition": about, "guide": guide, "nav": nav, "sentences": sentences, "names": names}
-    environment = _templates()
+class Pages:
+    """The HTML pages; each is a pair of its path in the site and its text."""
 
-    def page(template: str, path: str, **values: Any) -> tuple[str, str]:
-        root = "../" * path.count("/")
-        return path, environment.get_template(template).render(shared | values | {"root": root})
+    def __init__(
+        self,
+        records: Sequence[Record],
+        runs: Mapping[str, Mapping[str, Record]],
+        guide: Guide | None,
+        about: Record,
+        files: Mapping[str, str],
+        code: Callable[[str], str],
+    ) -> None:
+        """Collects what several pages need; `records` come in the order in which claims are listed."""
+        self.records, self.guide, self.about, self.files, self.code = records, guide, about, files, code
+        self.runs = {_path(e): runs.get(e["topic"], {}).get(e["id"]) for e in records}
+        self.sentences = {path: words.verdict_sentence(e, self.runs[path]) for e in records for path in [_path(e)]}
+        numbers = sorted({n for e in records for n in e["guide"]["sections"]})
+        self.names = dict.fromkeys(numbers, "") | tables.section_names(guide)
+        self.by_section = {n: [e for e in records if n in e["guide"]["sections"]] for n in self.names}
+        self.templates = _templates()
 
-    filters = [
-        ("verdict", "Verdict", [(v, v) for v in tables.verdict_counts(records)]),
-        ("topic", "Topic", [(t, words.title(t)) for t in topics]),
-        ("section", "Section", [(n, f"{n} {name}") for n, name in names.items()]),
-        ("claimed", "Claimed", [(q, q) for q in sorted({e["quantifier"] for e in records})]),
-        (
-            "criterion",
-            "Criterion",
-            [(k, words.KINDS.get(k, k)) for k in sorted({k for e in records for k in kinds(e["kind"])})],
-        ),
-    ]
-    striking = [e for e in records if e["verdict"]["label"] in ("refuted", "conditional")]
-    made = [
-        page(
-            "index.html", "index.html", records=records, counts=tables.verdict_counts(records), filters=filters,
-            found=sorted(striking, key=_strikingness)[:FOUND], by_section=by_section, verdicts=words.VERDICTS,
-            how_to_read=words.HOW_TO_READ, errors=tables.errors(records),
-        ),
-        page("history.html", "history.html", revised=[e for e in records if e["previous"]], environments=environments),
-    ]  # fmt: skip
-    for e in records:
-        path, run = _path(e), run_of[_path(e)]
-        made.append(
-            page(
-                "claim.html", f"claim/{path}.html", e=e, run=run, sentence=sentences[path], code=code(e["trial"]),
-                figure=_inline(files[f"figures/{path}.svg"], sentences[path]), about=tables.about(e, guide),
-                common=tables.common(e), conditions=tables.conditions(e), controls=tables.controls(e),
-                parts=tables.parts(e), failures=tables.failures(e), provenance=tables.provenance(e, run),
-                starred=bool(e["verdict"]["holds_star"]), citation=words.citation(e, run, about),
-                bibtex=words.bibtex(e, run, about),
-            )
-        )  # fmt: skip
-    groups = [(f"topic/{t}.html", words.title(t), "", [e for e in records if e["topic"] == t]) for t in topics]
-    in_order = [
-        (f"section/{n}.html", f"{n}. {name}", n, [e for e in records if n in e["guide"]["sections"]])
-        for n, name in names.items()
-    ]
-    for block in (groups, in_order):
-        for i, (path, heading, number, group) in enumerate(block):
-            around = [
-                (block[j][1], block[j][0].partition("/")[2]) if 0 <= j < len(block) else None for j in (i - 1, i + 1)
-            ]
-            lead = _lead(guide, number, group)
-            group = sorted(group, key=_first_line) if number else group
-            counts = tables.verdict_counts(group)
-            made.append(
-                page(
-                    "group.html",
-                    path,
-                    heading=heading,
-                    lead=lead,
-                    group=group,
-                    counts=counts,
-                    before=around[0],
-                    after=around[1],
-                )
-            )
-    if methods:
-        text = Markup(
-            MarkdownIt("commonmark", {"html": False}).enable("table").render(methods.read_text(encoding="utf-8"))
+    def all(self, environments: Mapping[str, Table], methods: Path | None) -> dict[str, str]:
+        """Every page."""
+        self.nav = [("How verdicts are made", "methods.html")] * bool(methods) + [
+            ("Verdicts over time", "history.html")
+        ]
+        revised = [e for e in self.records if e["previous"]]
+        made = [self.index(), self.page("history.html", revised=revised, environments=environments)]
+        made += [self.claim(e) for e in self.records]
+        topics = sorted({e["topic"] for e in self.records})
+        made += self.groups([(f"topic/{t}.html", words.title(t), self.of_topic(t), "") for t in topics])
+        made += self.groups(
+            [(f"section/{n}.html", f"{n}. {name}", self.in_order(n), self.lines(n)) for n, name in self.names.items()]
         )
-        made.append(page("text.html", "methods.html", heading="How verdicts are made", text=text))
-    return dict(made)
+        if methods:
+            text = MarkdownIt("commonmark", {"html": False}).enable("table").render(methods.read_text(encoding="utf-8"))
+            made.append(self.page("text.html", "methods.html", heading="How verdicts are made", text=Markup(text)))  # noqa: S704 - no HTML passes
+        return dict(made)
 
+    def page(self, template: str, path: str = "", **values: Any) -> tuple[str, str]:
+        """One page; `path` is that of the template if not given."""
+        path = path or template
+        shared = {
+            "edition": self.about,
+            "guide": self.guide,
+            "nav": self.nav,
+            "names": self.names,
+            "sentences": self.sentences,
+        }
+        return path, self.templates.get_template(template).render(shared | values | {"root": "../" * path.count("/")})
 
-def _lead(guide: Guide | None, number: Any, group: Sequence[Record]) -> str:
-    section = next((s for s in guide.sections if s.number == number), None) if guide else None
-    lines = f" of the guide, lines {section.first}-{section.last}" if section else ""
-    return f"{words.count(len(group), 'claim')} on trial" + (
-        f" from section {number}{lines}, in its order." if number else "."
-    )
+    def index(self) -> tuple[str, str]:
+        """Counts, what was found, the guide at a glance, all claims."""
+        counts = tables.verdict_counts(self.records)
+        simple = sorted({kind for e in self.records for kind in kinds(e["kind"])})
+        filters = [
+            ("verdict", "Verdict", [(v, v) for v in counts]),
+            ("topic", "Topic", [(t, words.title(t)) for t in sorted({e["topic"] for e in self.records})]),
+            ("section", "Section", [(n, f"{n} {name}") for n, name in self.names.items()]),
+            ("claimed", "Claimed", [(q, q) for q in sorted({e["quantifier"] for e in self.records})]),
+            ("criterion", "Criterion", [(kind, words.KINDS.get(kind, kind)) for kind in simple]),
+        ]
+        striking = [e for e in self.records if e["verdict"]["label"] in ("refuted", "conditional")]
+        return self.page(
+            "index.html",
+            records=self.records,
+            counts=counts,
+            filters=filters,
+            found=sorted(striking, key=_strikingness)[:FOUND],
+            by_section=self.by_section,
+            verdicts=words.VERDICTS,
+            how_to_read=words.HOW_TO_READ,
+            errors=tables.errors(self.records),
+        )
 
+    def claim(self, e: Record) -> tuple[str, str]:
+        """Everything about one claim."""
+        path, run = _path(e), self.runs[_path(e)]
+        return self.page(
+            "claim.html",
+            f"claim/{path}.html",
+            e=e,
+            run=run,
+            tables=tables,
+            words=words,
+            sentence=self.sentences[path],
+            figure=_inline(self.files[f"figures/{path}.svg"], self.sentences[path]),
+            code=self.code(e["trial"]),
+        )
 
-def _first_line(e: Record) -> tuple[int, str]:
-    return int(str(e["guide"]["lines"][0]).partition("-")[0]), e["id"]
+    def groups(self, made: Sequence[tuple[str, str, Sequence[Record], str]]) -> list[tuple[str, str]]:
+        """Pages of topics or sections (path, heading, claims, place), each linked to the one before and after."""
+        links = [(heading, path.partition("/")[2]) for path, heading, _, _ in made]
+        around = list(pairwise(pairwise([None, *links, None])))
+        return [
+            self.page(
+                "group.html",
+                path,
+                heading=heading,
+                lead=f"{words.count(len(group), 'claim')} on trial{place}.",
+                group=group,
+                counts=tables.verdict_counts(group),
+                before=before,
+                after=after,
+            )
+            for (path, heading, group, place), ((before, _), (_, after)) in zip(made, around, strict=True)
+        ]
+
+    def of_topic(self, topic: str) -> list[Record]:
+        """Claims of a topic, by verdict."""
+        return [e for e in self.records if e["topic"] == topic]
+
+    def in_order(self, number: int) -> list[Record]:
+        """Claims of a section, in the order of the guide."""
+        return sorted(
+            self.by_section[number], key=lambda e: (int(str(e["guide"]["lines"][0]).partition("-")[0]), e["id"])
+        )
+
+    def lines(self, number: int) -> str:
+        """Where a section stands in the guide."""
+        spans = [f", lines {s.first}-{s.last}" for s in self.guide.sections if s.number == number] if self.guide else []
+        return f" from section {number}{''.join(spans)}, in the order of the guide"
 
 
 def _strikingness(e: Record) -> tuple[bool, float, str]:
@@ -185,36 +206,28 @@ def kinds(kind: str) -> list[str]:
 
 
 def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
+    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters |= {
+        name: getattr(words, name) for name in ("headline", "tally", "title", "place", "previous", "count", "rule")
+    }
+    made.filters |= {
         "clean": lambda text: words.clean(str(text)),
-        "headline": words.headline,
-        "tally": words.tally,
         "topic": words.title,
-        "place": words.place,
-        "previous": words.previous,
-        "count": words.count,
         "kinds": kinds,
         "kind": lambda kind: words.KINDS.get(kind, kind),
-        "rule": words.rule,
-        "told": lambda group: ", ".join(f"{n} {v}" for v, n in tables.verdict_counts(group).items()),
+        "told": lambda group: ", ".join(f"{n} {verdict}" for verdict, n in tables.verdict_counts(group).items()),
     }
-    return environment
+    return made
 
 
 def _inline(svg: str, sentence: str) -> Markup:
     """A figure as part of a page: without prolog and metadata, named for screen readers."""
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :], count=1, flags=re.S)
-    return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(words.clean(sentence))}"', 1))  # noqa: S704 - our own drawing, its text escaped by matplotlib
+    named = svg.replace("<svg", f'<svg role="img" aria-label="{escape(words.clean(sentence))}"', 1)
+    return Markup(named)  # noqa: S704 - our own drawing, whose text matplotlib escaped
 
 
-def _search(records: Iterable[Record]) -> str:
+def _search(records: Sequence[Record]) -> str:
     """Words of each claim beyond its row, as a script, since a page opened from a file may not fetch."""
     found = {}
     for e in records:
@@ -226,10 +239,11 @@ def _search(records: Iterable[Record]) -> str:
 def badge(records: Sequence[Record]) -> str:
     """The counts as a small picture."""
     told = ", ".join(f"{n} {verdict}" for verdict, n in tables.verdict_counts(records).items()) or "none yet"
-    left, right = 56, 14 + round(6.3 * len(told))
+    left, width = 56, 70 + round(6.3 * len(told))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="claims: {told}">'
-        f'<rect width="{left + right}" height="20" rx="3" fill="#0b5fa5"/><rect width="{left}" height="20" rx="3" fill="#24292f"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="claims: {told}">'
+        f'<rect width="{width}" height="20" rx="3" fill="#0b5fa5"/>'
+        f'<rect width="{left}" height="20" rx="3" fill="#24292f"/>'
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
         f'<text x="8" y="14">claims</text><text x="{left + 7}" y="14">{told}</text></g></svg>\n'
     )
@@ -237,13 +251,11 @@ def badge(records: Sequence[Record]) -> str:
 
 def _environments(reports: Path, records: Sequence[Record]) -> dict[str, Table]:
     """Verdicts that differ under other library versions, by the name of the environment."""
-    found = {}
-    known = {_path(e): e for e in records}
+    found, known = {}, {_path(e): e for e in records}
     for folder in sorted((reports / "environments").glob("*/")):
-        other = evidence.read_all(folder)
         rows = tuple(
             (path, words.headline(known[path]), words.headline(e), words.libraries(e))
-            for path, e in other.items()
+            for path, e in evidence.read_all(folder).items()
             if path in known and e["verdict"]["label"] != known[path]["verdict"]["label"]
         )
         found[folder.name] = Table(("claim", "here", "there", "libraries there"), rows)

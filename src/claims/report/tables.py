@@ -9,6 +9,10 @@ from claims.report.words import Record
 from claims.statistics import Published, error_statement
 
 
+EXPORTS = ("evidence.csv", "references.bib", "junit.xml")
+"""Files for machines beside the pages."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Cells as plain text; columns in `right` hold numbers."""
