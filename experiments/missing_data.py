@@ -25,9 +25,10 @@ def deletion_against_imputation(
         columns: Columns of generated data.
 
     Returns:
-        `deleted`, `imputed`: mean squared error on the test rows. `coefficient_drift` (positive away from 0) and
-        `mean_drift`: fit and column means without the incomplete rows minus those of the complete table, in standard
-        errors of the complete table, mean over columns.
+        `deleted`, `imputed`: mean squared error on the test rows. `coefficients_deleted`, `coefficients_complete` (with
+        the sign of the complete table's, so that a difference points away from 0) and `means_deleted`,
+        `means_complete`: fit and column means without the incomplete rows and of the complete table, in standard errors
+        of the complete table, mean over columns.
     """
     drawing, cutting = streams(seed, 2)
     X, y, X_test, y_test = _generated(drawing, n, columns) if data == "generated" else _third(drawing, data)
@@ -40,12 +41,14 @@ def deletion_against_imputation(
     noise = np.sum((y - complete.predict(X)) ** 2) / (len(y) - X.shape[1] - 1)
     coefficient_errors = np.sqrt(noise * np.diag(np.linalg.inv(np.cov(X.T) * (len(y) - 1))))
     mean_errors = X.std(axis=0, ddof=1) / np.sqrt(len(X))
-    drift = np.sign(complete.coef_) * (deleted.coef_ - complete.coef_)
+    signs = np.sign(complete.coef_) / coefficient_errors
     return {
         "deleted": float(np.mean((y_test - deleted.predict(X_test)) ** 2)),
         "imputed": float(np.mean((y_test - imputed.predict(X_test)) ** 2)),
-        "coefficient_drift": float(np.mean(drift / coefficient_errors)),
-        "mean_drift": float(np.mean((X[kept].mean(axis=0) - X.mean(axis=0)) / mean_errors)),
+        "coefficients_deleted": float(np.mean(signs * deleted.coef_)),
+        "coefficients_complete": float(np.mean(signs * complete.coef_)),
+        "means_deleted": float(np.mean(X[kept].mean(axis=0) / mean_errors)),
+        "means_complete": float(np.mean(X.mean(axis=0) / mean_errors)),
     }
 
 

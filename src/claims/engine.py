@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, Protocol
 
 from claims import worker
@@ -26,18 +27,24 @@ class Engine(Protocol):
 class Local:
     """Processes of this machine, one thread each; a worker that dies is replaced and loses only its own chunk."""
 
-    def __init__(self, workers: int, memory_gb: float) -> None:
+    def __init__(self, workers: int, memory_gb: float, log: Path) -> None:
         """Prepares the pool; processes start with the first chunk.
 
         Args:
             workers: Number of processes; 0 means one per core that this process may use.
             memory_gb: Limit of each worker's data segment.
+            log: Takes what the workers print to stderr; a worker that is ended while it starts prints a traceback.
         """
         from pebble import ProcessPool
 
         self.workers = workers or len(os.sched_getaffinity(0))
         for name in worker.THREAD_VARIABLES:
             os.environ[name] = "1"
+        # Workers inherit file descriptor 2; this process prints its own errors only when they are gone.
+        self._stderr = os.dup(2)
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(file, 2)
+        os.close(file)
         self._pool = ProcessPool(
             self.workers, context=get_context("spawn"), initializer=worker.prepare, initargs=(int(memory_gb * 2**30),)
         )
@@ -58,6 +65,8 @@ class Local:
         else:
             self._pool.close()
         self._pool.join()
+        os.dup2(self._stderr, 2)
+        os.close(self._stderr)
 
 
 class Dask:
@@ -118,14 +127,14 @@ class Dask:
             self._cluster.close()
 
 
-def start(name: str, workers: int, memory_gb: float, address: str | None = None) -> Engine:
+def start(name: str, workers: int, memory_gb: float, log: Path, address: str | None = None) -> Engine:
     """The engine of a config: `local` or `dask`.
 
     Raises:
         ClaimsError: No such engine.
     """
     if name == "local":
-        return Local(workers, memory_gb)
+        return Local(workers, memory_gb, log)
     if name == "dask":
         return Dask(address, workers, memory_gb)
     raise ClaimsError(f"engine.name: must be local or dask, got {name!r}; choose with engine=local or engine=dask")

@@ -108,7 +108,7 @@ def run(
 def _compute(
     runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
 ) -> None:
-    started = engines.start(engine.name, engine.workers, engine.memory_gb, engine.address)
+    started = engines.start(engine.name, engine.workers, engine.memory_gb, _log(store), engine.address)
     outcome.workers = max(outcome.workers, started.workers)
     finished = False
     try:
@@ -118,11 +118,15 @@ def _compute(
         started.close(now=not finished)
 
 
+def _log(store: Store) -> Path:
+    return store.path.with_name("workers.log")
+
+
 def _compute_timed(
     runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
 ) -> None:
     alone = EngineSettings("local", 1, engine.memory_gb, engine.seconds)
-    started = engines.Local(1, alone.memory_gb)
+    started = engines.Local(1, alone.memory_gb, _log(store))
     try:
         ratio = abs(started.call(worker.timing_control, alone.seconds))
     finally:

@@ -116,6 +116,16 @@ def test_a_report_that_was_not_built_is_an_error_with_a_next_step(tmp_path):
         site.build(tmp_path / "reports", tmp_path / "site", GUIDE)
 
 
+def test_the_code_of_a_trial_is_read_not_run(tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "tuning.py").write_text(
+        "raise SystemExit\n\n\ndef other(): ...\n\n\ndef trial(seed):\n    return {}\n"
+    )
+    code = site.trial_source(tmp_path)
+    assert code("experiments.tuning.trial") == "def trial(seed):\n    return {}"
+    assert code("experiments.tuning.gone") == code("experiments.gone.trial") == ""
+
+
 def test_verdicts_over_time_come_from_revisions_and_other_environments(tmp_path):
     reports = put(tmp_path / "reports", records.exceptions(), records.refuted())
     other = {**records.refuted(), "versions": {"scikit-learn": "2.0"}}

@@ -125,7 +125,7 @@ def test_what_separates_holding_from_failing_conditions_is_told_only_where_one_p
 def test_power_is_told_for_undecided_conditions_only():
     noisy = records.conditional()["conditions"][4]
     assert words.power(records.conditional()["conditions"]).endswith(
-        "noisy 413 (interval +-0.00561, margin 0.00427 away)."
+        "noisy 413 (interval ±0.00561, margin 0.00427 away)."
     )
     assert words.power([{**noisy, "label": "holds"}]) == ""
     assert words.power([{**noisy, "needed_n": math.inf}]) == ""

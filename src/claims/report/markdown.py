@@ -80,8 +80,7 @@ def topic_page(
     topic: str, records: Sequence[Record], runs: Mapping[str, Record], guide: Guide | None, edition: Record
 ) -> str:
     """The page of one topic; timed claims stand in a section of their own at its end."""
-    told = ", ".join(f"{n} {verdict}" for verdict, n in tables.verdict_counts(records).items())
-    summary = f"{words.count(len(records), 'claim')}: {told}. [All topics](README.md)"
+    summary = f"{words.count(len(records), 'claim')}: {tables.counted(records)}. [All topics](README.md)"
     lines = [MARK, "", f"# {words.title(topic)}", "", summary, "", *claim_table(records, page="")]
     for timed in (False, True):
         group = sorted((e for e in records if e["timed"] == timed), key=words.order)

@@ -1,5 +1,6 @@
 """The evidence as a static site: opens from a file, works without JavaScript, asks no other host."""
 
+import ast
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,7 @@ def build(
         reports: Evidence, runs and what `claims.report.build` made of them.
         site: Folder of the site; pages of an earlier build that nothing backs any more are removed.
         guide: Its sections get a page each.
-        code: Source text of a trial by its dotted path; empty where there is none.
+        code: Source text of a trial by its dotted path, such as `trial_source(root)` finds it.
         methods: A Markdown file on how verdicts are made.
 
     Raises:
@@ -64,6 +65,19 @@ def build(
         return Changes(written, tuple(path.relative_to(site).as_posix() for path in gone))
     except (OSError, KeyError) as error:
         raise ClaimsError(f"{site}: cannot be built ({error}); run make report first, and free the path") from None
+
+
+def trial_source(root: Path) -> Callable[[str], str]:
+    """Looks up the source text of a trial in the project at `root`, without importing it; empty where it is gone."""
+
+    def source(trial: str) -> str:
+        module, _, name = trial.rpartition(".")
+        file = root / f"{module.replace('.', '/')}.py"
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        found = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == name]
+        return "".join(ast.get_source_segment(text, node) or "" for node in found)
+
+    return source
 
 
 def _path(e: Record) -> str:
@@ -215,7 +229,7 @@ def _templates() -> Environment:
         "topic": words.title,
         "kinds": kinds,
         "kind": lambda kind: words.KINDS.get(kind, kind),
-        "told": lambda group: ", ".join(f"{n} {verdict}" for verdict, n in tables.verdict_counts(group).items()),
+        "told": tables.counted,
     }
     return made
 
@@ -238,7 +252,7 @@ def _search(records: Sequence[Record]) -> str:
 
 def badge(records: Sequence[Record]) -> str:
     """The counts as a small picture."""
-    told = ", ".join(f"{n} {verdict}" for verdict, n in tables.verdict_counts(records).items()) or "none yet"
+    told = tables.counted(records) or "none yet"
     left, width = 56, 70 + round(6.3 * len(told))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="claims: {told}">'

@@ -8,7 +8,6 @@ from claims.report import words
 from claims.report.words import Record
 from claims.statistics import Published, error_statement
 
-
 EXPORTS = ("evidence.csv", "references.bib", "junit.xml")
 """Files for machines beside the pages."""
 
@@ -133,6 +132,11 @@ def verdict_counts(records: Sequence[Record]) -> dict[str, int]:
     """Claims by verdict, in the order of `words.VERDICTS`, those that occur."""
     labels = [e["verdict"]["label"] for e in records]
     return {verdict: labels.count(verdict) for verdict in words.VERDICTS if verdict in labels}
+
+
+def counted(records: Sequence[Record]) -> str:
+    """`1 refuted, 2 supported`."""
+    return ", ".join(f"{n} {verdict}" for verdict, n in verdict_counts(records).items())
 
 
 def errors(records: Sequence[Record]) -> list[str]:

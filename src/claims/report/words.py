@@ -194,7 +194,7 @@ def power(conditions: Iterable[Record]) -> str:
         if c["label"] == "undecided" and part and math.isfinite(needed + part["high"] - part["low"]):
             away = min(abs(part["estimate"] - part[end]) for end in ("lower", "upper") if math.isfinite(part[end]))
             half = number((part["high"] - part["low"]) / 2)
-            told.append(f"{c['name']} {math.ceil(needed):,} (interval +-{half}, margin {number(away)} away)")
+            told.append(f"{c['name']} {math.ceil(needed):,} (interval ±{half}, margin {number(away)} away)")
     return f"Replicates that would decide it, if effects are what they seem: {'; '.join(told)}." if told else ""
 
 
