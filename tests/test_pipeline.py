@@ -238,3 +238,13 @@ def test_shards_merge_to_the_whole(project, seen):
     assert project.run("merge", "shard1/store.sqlite", "shard2/store.sqlite").returncode == 0
     assert "0 replicates computed" in seen(project.run("reproduce"))
     assert evidence_of(project, "c") == whole
+
+
+def test_a_dask_cluster_gives_the_same_bytes(plain):
+    pytest.importorskip("distributed")
+    plain.run("reproduce")
+    (plain.root / "build").rename(plain.root / "first")
+    done = plain.run("reproduce", "engine=dask", "engine.workers=2")
+    assert done.returncode == 0, done.stderr
+    file = "reproduction/evidence/toy/plain.json"
+    assert (plain.root / "build" / file).read_bytes() == (plain.root / "first" / file).read_bytes()

@@ -129,6 +129,7 @@ def test_power_is_told_for_undecided_conditions_only():
     )
     assert words.power([{**noisy, "label": "holds"}]) == ""
     assert words.power([{**noisy, "needed_n": math.inf}]) == ""
+    assert words.power([{**noisy, "needed_n": 100.0}]) == ""
     assert words.power([{**noisy, "leaves": []}]) == ""
 
 

@@ -224,7 +224,7 @@ def test_too_many_failures_for_the_cap_are_broken() -> None:
     found = judged(LEVEL, x=failing(normal(32), *range(7)))
     assert (found.state, found.ph, found.pf) == ("broken", 1.0, 1.0)
     assert found.reason == "7 of 32 replicates failed"
-    assert judged(LEVEL, x=failing(normal(8), *range(8))).reason == "all 8 replicates failed"
+    assert judged(LEVEL, x=failing(normal(8), *range(8))).reason == "8 of 8 replicates failed"
     assert judged(LEVEL, looks=(8, 256), x=np.full(8, NAN)).state == "broken"
     assert judged(LEVEL, looks=(8, 256), x=np.full(7, NAN)).state == "open"
 
@@ -597,7 +597,7 @@ def test_variation_is_not_flagged() -> None:
 def test_nothing_but_failures(criterion: dict[str, Any]) -> None:
     found = judged(criterion, x=np.full(32, NAN))
     assert (found.n, found.failed, found.state, found.ph, found.pf) == (0, 32, "broken", 1.0, 1.0)
-    assert found.reason == "all 32 replicates failed"
+    assert found.reason == "32 of 32 replicates failed"
     assert math.isnan(found.estimate)
 
 
@@ -642,7 +642,10 @@ def test_identity_includes_its_tolerance() -> None:
 def test_identity_of_random_inputs_says_what_it_leaves_open() -> None:
     found = judged(SAME | {"n": 32}, x=np.ones(32))
     assert found.reason == "all 32 replicates agree: violation rate below 0.13 at level 0.01"
-    assert judged(SAME | {"n": 8}, x=np.ones(8)).reason == "all 8 replicates agree: violation rate below 0.44 at level 0.01"
+    assert (
+        judged(SAME | {"n": 8}, x=np.ones(8)).reason
+        == "all 8 replicates agree: violation rate below 0.44 at level 0.01"
+    )
     assert judged(SAME | {"n": 7}, x=np.ones(7)).reason == "all 7 replicates agree"
     two = {"all": [SAME | {"n": 16}, SAME | {"n": 32}]}
     assert judged(two, x=np.ones(32)).reason.startswith("all 16 replicates agree: violation rate below 0.25")

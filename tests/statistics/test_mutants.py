@@ -121,7 +121,9 @@ def _changed_operators(node: ast.Compare | ast.BinOp | ast.BoolOp) -> Iterator[a
         for table in (SWAPS, TURNS):
             for i, op in enumerate(node.ops):
                 if type(op) in table:
-                    yield ast.Compare(node.left, [*node.ops[:i], table[type(op)](), *node.ops[i + 1 :]], node.comparators)
+                    yield ast.Compare(
+                        node.left, [*node.ops[:i], table[type(op)](), *node.ops[i + 1 :]], node.comparators
+                    )
     elif type(node.op) in SWAPS:
         changed = copy.copy(node)
         changed.op = SWAPS[type(node.op)]()

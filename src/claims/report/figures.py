@@ -113,7 +113,7 @@ def _panels(evidence: Record) -> "Iterator[Curves | Forest]":
             continue
         parts = leaves(tree(one, points))
         if "over" in one:
-            yield Curves(one, rows, [o.get(one["outcome"], np.empty((0, 0))) for o in data])
+            yield Curves(one, rows, [o.get(one["outcome"], np.empty((0, 0))) for o in data], len(criteria) == 1)
         else:
             yield Forest(one, parts, start, rows, data, alone=len(criteria) == len(parts) == 1)
         start += len(parts)
@@ -390,6 +390,7 @@ class Curves:
     criterion: Record
     rows: Sequence[Record]
     data: Sequence[Array]
+    alone: bool
 
     columns, cell, above = 3, 1.95, 0.38  # inches
 
@@ -403,7 +404,8 @@ class Curves:
         rule = "both ends of the mean curve lie in the shaded region"
         if self.criterion["kind"] == "trend":
             rule = "the mean curve ends in the shaded region and never steps back"
-        told = f"Holds if {rule}.\nThick: mean, with a band of two standard errors. Thin: single replicates."
+        legend = "Thick: mean, with a band of two standard errors. Thin: single replicates."
+        told = f"{'Holds' if self.alone else 'This part holds'} if {rule}.\n{legend}"
         y = (top - 0.12) / figure.get_figheight()
         figure.text(0.15 / WIDTH, y, told, size=8, color=MUTED, va="center", linespacing=1.4)
         width = (WIDTH - 0.25) / self.columns
@@ -415,8 +417,9 @@ class Curves:
     def _draw_one(self, axes: Axes, row: Record, y: Array) -> None:
         control, colour, (told, style) = "role" in row, _colour(row), _status(row)
         name = f"{row['role']} control: {row['name']}" if control else words.condition_name(row)
-        tone = {"color": MUTED, "size": 8} if control else {"color": INK, "size": 8, "weight": "bold"}
-        for text, offset, look in ((_wrapped(name, 32), 17, tone), (told, 6, style)):
+        size = 8 if len(name) <= 30 else 6.6
+        tone = {"color": MUTED, "size": size} if control else {"color": INK, "size": size, "weight": "bold"}
+        for text, offset, look in ((_wrapped(name, 42), 17, tone), (told, 6, style)):
             axes.annotate(text, (0, 1), (-26, offset), xycoords="axes fraction", textcoords="offset points", **look)
         axes.set_xlabel(_wrapped(self.criterion["over"], 32), size=7.5, labelpad=1)
         axes.set_ylabel(_wrapped(self.criterion["outcome"], 20), size=7.5, labelpad=2)

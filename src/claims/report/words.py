@@ -180,9 +180,9 @@ def why(condition: Record) -> str:
     """
     reason = condition["reason"].partition("; about" if condition["label"] == "undecided" else "\0")[0]
     parts = [reason if condition["label"] != "holds*" else ""]
-    parts += (
-        ["no variation between replicates"] if condition["no_variation"] and condition["state"] == "decided" else []
-    )
+    if condition["no_variation"] and condition["state"] == "decided":
+        some = "a part has " if len(condition["leaves"]) > 1 else ""
+        parts.append(f"{some}no variation between replicates")
     return "; ".join(part for part in parts if part)
 
 
@@ -190,11 +190,11 @@ def power(conditions: Iterable[Record]) -> str:
     """How far the undecided conditions are from a decision, and about how many replicates would bring it."""
     told = []
     for c in conditions:
-        part, needed = deciding(c), c["needed_n"]
-        if c["label"] == "undecided" and part and math.isfinite(needed + part["high"] - part["low"]):
+        part = deciding(c) if c["label"] == "undecided" else None
+        if part and c["n"] < c["needed_n"] < math.inf and math.isfinite(part["high"] - part["low"]):
             away = min(abs(part["estimate"] - part[end]) for end in ("lower", "upper") if math.isfinite(part[end]))
             half = number((part["high"] - part["low"]) / 2)
-            told.append(f"{c['name']} {math.ceil(needed):,} (interval ±{half}, margin {number(away)} away)")
+            told.append(f"{c['name']} {math.ceil(c['needed_n']):,} (interval ±{half}, margin {number(away)} away)")
     return f"Replicates that would decide it, if effects are what they seem: {'; '.join(told)}." if told else ""
 
 

@@ -64,7 +64,11 @@ class Course:
 
 @dataclass(frozen=True)
 class Block:
-    """The leaves of one test with their samples by look, all that p-values at any cut need."""
+    """The leaves of one test with their samples by look, all that p-values at any cut need.
+
+    `active` is false where a look decides nothing for a leaf: it is not planned, too many replicates failed, or both arms
+    stand at a bound.
+    """
 
     test: str
     index: tuple[int, ...]
@@ -72,32 +76,29 @@ class Block:
     planned: tuple[int, ...]
     active: Bools
 
-    def p_values(self, lo: Array, hi: Array, withheld: Bools) -> tuple[Array, Array]:
-        """`ph` and `pf` of regions (lo, hi) by look, corrected for looks and cumulative; shape (..., looks, leaves).
-
-        A look decides nothing for a leaf where it is not planned, too many replicates failed or it is `withheld`.
-        """
+    def p_values(self, lo: Array, hi: Array) -> tuple[Array, Array]:
+        """`ph` and `pf` of regions (lo, hi) by look, corrected for looks and cumulative; shape (..., looks, leaves)."""
         below_lo, above_lo = self._both(lo)
         below_hi, above_hi = self._both(hi)
         ph = np.maximum(np.where(np.isfinite(lo), above_lo, 0.0), np.where(np.isfinite(hi), below_hi, 0.0))
         pf = np.minimum(np.where(np.isfinite(lo), below_lo, 1.0), np.where(np.isfinite(hi), above_hi, 1.0))
-        return self._sequential(ph, withheld), self._sequential(pf, withheld)
+        return self._sequential(ph), self._sequential(pf)
 
     def _both(self, cut: Array) -> tuple[Array, Array]:
         """`below` and `above` at the cut; where it is infinite the caller ignores them."""
         finite = np.isfinite(cut)
         if not finite.any():
-            return np.ones(1), np.ones(1)
+            return cut, cut
         inside = np.where(finite, cut, 0.5)
         return self.sample.below(inside), self.sample.above(inside)
 
-    def _sequential(self, p: Array, withheld: Bools) -> Array:
-        counted = np.where(self.active & ~withheld, np.minimum(1.0, len(self.planned) * p), 1.0)
+    def _sequential(self, p: Array) -> Array:
+        counted = np.where(self.active, np.minimum(1.0, len(self.planned) * p), 1.0)
         return np.minimum.accumulate(counted, axis=-2)
 
     def conditional_power(self, lo: Array, hi: Array, level: float, looks: Sequence[int]) -> tuple[Array, Array]:
         """Chance to hold and to fail at the last look, were the truth what is seen now; shape (..., looks, leaves)."""
-        share = np.minimum(np.array(looks) / self.planned[-1], 1.0)[:, None]
+        share = (np.array(looks) / self.planned[-1])[:, None]
         z = -special.ndtri(level / len(self.planned))
 
         def power(cut: Array, side: float) -> Array:
@@ -110,11 +111,11 @@ class Block:
         return hold, fail
 
     def columns(
-        self, parts: Sequence[Leaf], reached: Sequence[Step], level: float, interval_level: float, withheld: Bools
+        self, parts: Sequence[Leaf], reached: Sequence[Step], level: float, interval_level: float
     ) -> dict[str, Any]:
         """Everything a `Course` says of these leaves, by name; shape (..., looks, leaves)."""
         lo, hi = (np.array([getattr(parts[i], end) for i in self.index], dtype=float) for end in ("lo", "hi"))
-        ph, pf = self.p_values(lo, hi, withheld)
+        ph, pf = self.p_values(lo, hi)
         hold_cp, fail_cp = self.conditional_power(lo, hi, level, [step.look for step in reached])
         low, high = self.sample.interval(interval_level / len(self.planned))
         shown = {"estimate": self.sample.estimate, "low": low, "high": high, "sd": self.sample.unit_sd}
@@ -135,6 +136,7 @@ def blocks(
     reached: Sequence[Step],
     looks: Sequence[int],
     population: tuple[float, float] | None,
+    withheld: Bools,
 ) -> list[Block]:
     """One block for each test among the leaves (without `exact`).
 
@@ -144,6 +146,7 @@ def blocks(
         reached: The looks reached.
         looks: Planned looks of the profile.
         population: (n_train, n_test) where replicates resplit one data set.
+        withheld: Where a leaf is saturated; shape (..., looks, leaves).
     """
     overlap = 0.0 if population is None else population[1] / population[0]
     made = []
@@ -153,8 +156,9 @@ def blocks(
             x = np.stack([leaf.score(outcomes) for leaf in own], axis=-2)
             planned = leaf_looks(test, 0, looks, population is not None)
             sample = by_look([sample_of(test, x[..., : step.used], overlap) for step in reached])
+            index = tuple(leaf.index for leaf in own)
             active = np.array([[step.decides and step.look in planned] for step in reached])
-            made.append(Block(test, tuple(leaf.index for leaf in own), sample, planned, active))
+            made.append(Block(test, index, sample, planned, active & ~withheld[..., list(index)]))
     return made
 
 
@@ -176,14 +180,13 @@ def course(
     shape = (*parts[0].score(outcomes).shape[:-1], len(reached), len(parts))
     table: dict[str, Any] = {name: np.full(shape, np.nan) for name in TABLE}
     table["few"] = np.zeros(shape, dtype=bool)
-    table["saturated"] = _saturated_leaves(parts, outcomes, reached, shape)
+    table["saturated"] = full = saturated_leaves(parts, outcomes, reached, shape)
     for leaf in parts:
         if leaf.test == "exact":
             _enter(table, [leaf.index], exact_course(leaf, outcomes, reached))
     share = level if interval_level is None else interval_level
-    for block in blocks(parts, outcomes, reached, looks, population):
-        withheld = table["saturated"][..., list(block.index)]
-        _enter(table, block.index, block.columns(parts, reached, level, share, withheld))
+    for block in blocks(parts, outcomes, reached, looks, population, full):
+        _enter(table, block.index, block.columns(parts, reached, level, share))
     return Course(looks=tuple(step.look for step in reached), **table)
 
 
@@ -199,9 +202,10 @@ def _at_looks(value: Callable[[int], Any], reached: Sequence[Step]) -> Any:
     return np.stack([value(step.used) for step in reached], axis=-1)
 
 
-def _saturated_leaves(
+def saturated_leaves(
     parts: Sequence[Leaf], outcomes: Outcomes, reached: Sequence[Step], shape: tuple[int, ...]
 ) -> Bools:
+    """Where leaves are saturated; `shape` is (..., looks, leaves)."""
     full = np.zeros(shape, dtype=bool)
     for leaf in parts:
         if leaf.ceiling is not None:
@@ -212,17 +216,17 @@ def _saturated_leaves(
 def saturated(ceiling: Ceiling, outcomes: Outcomes, used: int) -> Bools:
     """Whether both arms stand at the same bound too often for a difference to show; shape (...).
 
-    That is so in half of the replicates, where the bound is the better end or the room left above (below) the mean of b
-    is less than the margin. Bounds not declared are taken for [0, 1] where all outcomes lie within, unless each is 0 or
+    That is so in half of the replicates, where the bound is the better end or the room from the mean of b to the better
+    end is less than the margin. Bounds not declared are taken for [0, 1] where all outcomes lie within, unless each is 0 or
     1 and some stand at the worse end: events are no measure that runs into its bounds.
     """
     a, b = outcomes[ceiling.a][..., :used], outcomes[ceiling.b][..., :used]
-    low, high = ceiling.ends
-    better = high if ceiling.better == "higher" else low
-    both = np.stack([((a == end) & (b == end)).mean(axis=-1) for end in (low, high)])
-    at_better = ((a == better) & (b == better)).mean(axis=-1) >= SATURATED_SHARE
-    no_room = (both.max(axis=0) >= SATURATED_SHARE) & (np.abs(better - b.mean(axis=-1)) < ceiling.margin)
-    full = at_better | no_room
+    worse, better = ceiling.ends if ceiling.better == "higher" else ceiling.ends[::-1]
+
+    def stand_at(end: float) -> Bools:
+        return np.asarray(((a == end) & (b == end)).mean(axis=-1) >= SATURATED_SHARE)
+
+    full = stand_at(better) | (stand_at(worse) & (np.abs(better - b.mean(axis=-1)) < ceiling.margin))
     if ceiling.assumed:
         pair = np.stack([a, b])
         inside = ((pair >= 0) & (pair <= 1)).all(axis=(0, -1))

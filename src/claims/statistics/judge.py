@@ -268,9 +268,8 @@ def inconsistent(record: Record) -> bool:
 
 def broken_reason(record: Record) -> str:
     """Why the trial cannot be judged, empty where it can: too many failures to decide at the cap, or nothing usable."""
-    if record.failed and record.failed == record.rows and record.rows >= record.planned[0]:
-        return f"all {record.rows} replicates failed"
-    if record.failed > FAILED_SHARE * record.planned[-1]:
+    nothing = record.failed == record.rows >= record.planned[0]
+    if nothing or record.failed > FAILED_SHARE * record.planned[-1]:
         return f"{record.failed} of {record.rows} replicates failed"
     if inconsistent(record):
         return "declared deterministic, but its replicates differ; where inputs are random use n: 32"

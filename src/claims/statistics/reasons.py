@@ -15,18 +15,18 @@ DETERMINISTIC_BELOW = 8
 
 def failing_reason(node: Tree, parts: Sequence[Leaf], seen: Course) -> str:
     """The word for the part that fails most clearly, with its name where there are several."""
-    leaf = parts[culprit(node, seen.ph[-1], seen.pf[-1])]
+    leaf = parts[culprit(node, seen.pf[-1])]
     word = failing_word(leaf, float(seen.low[-1, leaf.index]), float(seen.high[-1, leaf.index]))
     return word if len(parts) == 1 else f"{word} ({leaf.name})"
 
 
-def culprit(node: Tree, ph: Array, pf: Array) -> int:
+def culprit(node: Tree, pf: Array) -> int:
     """Index of the leaf that makes the criterion fail: the clearest of ALL, the least clear of ANY."""
     if isinstance(node, Leaf):
         return node.index
-    values = [float(tree_p_values(part, ph, pf)[1]) for part in node.parts]
+    values = [float(tree_p_values(part, pf, pf)[1]) for part in node.parts]
     worst = values.index(min(values) if node.op == "all" else max(values))
-    return culprit(node.parts[worst], ph, pf)
+    return culprit(node.parts[worst], pf)
 
 
 def failing_word(leaf: Leaf, low: float, high: float) -> str:

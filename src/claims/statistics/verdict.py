@@ -9,9 +9,9 @@ import numpy as np
 from scipy import stats
 
 from claims.statistics.course import Block, blocks, course, tree_p_values
-from claims.statistics.criteria import Criterion, Tree, complete, floor, leaves, tree
-from claims.statistics.judge import broken_reason, inconsistent, recorded
-from claims.statistics.tests import Array, Bools
+from claims.statistics.criteria import Criterion, Tree, complete, curve_names, floor, leaves, tree
+from claims.statistics.judge import broken_reason, recorded
+from claims.statistics.tests import Array
 
 LABELS = ("inconclusive", "supported", "conditional", "refuted")
 
@@ -78,20 +78,24 @@ def verdict(
     k = conditions_needed(quantifier, count)
     hold, fail = (np.where(np.isnan(p), 1.0, p) for p in (np.asarray(ph, dtype=float), np.asarray(pf, dtype=float)))
     word = LABELS[int(verdict_codes(hold, fail, k, alpha))]
-    single = [label(h, f, alpha / count) for h, f in zip(hold, fail, strict=True)]
-    star = (hold <= alpha / (count - k + 1)) if word == "supported" else np.zeros(count, dtype=bool)
-    shown = ["holds*" if s and one == "undecided" else one for one, s in zip(single, star, strict=True)]
-    named = {w: tuple(n for n, s in zip(names, shown, strict=True) if s == w) for w in (*set(shown), "holds")}
+    shown = [label(h, f, alpha / count) for h, f in zip(hold, fail, strict=True)]
+    if word == "supported":
+        level = alpha / (count - k + 1)
+        shown = ["holds*" if w == "undecided" and h <= level else w for w, h in zip(shown, hold, strict=True)]
+
+    def named(one: str) -> tuple[str, ...]:
+        return tuple(name for name, w in zip(names, shown, strict=True) if w == one)
+
     return Verdict(
         label=word,
         k=k,
         count=count,
         p_hold=float(min(1.0, (count - k + 1) * np.sort(hold)[k - 1])),
         p_fail=float(min(1.0, k * np.sort(fail)[count - k])),
-        holds=named.get("holds", ()),
-        holds_star=named.get("holds*", ()),
-        fails=named.get("fails", ()),
-        open=named.get("undecided", ()),
+        holds=named("holds"),
+        holds_star=named("holds*"),
+        fails=named("fails"),
+        open=named("undecided"),
     )
 
 
@@ -123,38 +127,32 @@ def knob(criterion: Criterion) -> Knob | None:
     key = next((key for key in ("margin", "above", "below") if key in c), None)
     if key is not None:
         return Knob(c[key], 0.0, math.inf if key == "margin" else 1.0, lambda x: c | {key: x})
-    if "range" not in c or not any(open_end := [end in (-math.inf, math.inf, floor(c)) for end in c["range"]]):
-        return None
-    low, high = c["range"]
-    least = floor(c)
-    if open_end[1]:
-        return Knob(low, least, math.inf, lambda x: c | {"range": [x, high]})
-    return Knob(high, least, math.inf, lambda x: c | {"range": [low, x]})
+    low, high = c.get("range", (0.0, 1.0))
+    if math.isinf(high):
+        return Knob(low, floor(c), math.inf, lambda x: c | {"range": [x, high]})
+    if "range" in c and low == floor(c):
+        return Knob(high, floor(c), math.inf, lambda x: c | {"range": [low, x]})
+    return None
 
 
-@dataclass(frozen=True)
-class Retained:
-    """One condition as needed to judge it at other margins: samples by look, or nothing where the trial is broken."""
+def p_values_at(node: Tree, tests: Sequence[Block]) -> tuple[Array, Array]:
+    """`ph` and `pf` at the last look for a tree whose regions hold one entry for each margin; shape (margins,).
 
-    node: Tree
-    tests: list[Block]
-    withheld: Bools
-
-    def p_values(self, node: Tree) -> tuple[Array, Array]:
-        """`ph` and `pf` for a tree whose regions hold one entry for each margin; shape (margins,)."""
-        parts = leaves(node)
-        width = max(np.size(end) for leaf in parts for end in (leaf.lo, leaf.hi))
-        ph, pf = np.ones((width, len(parts))), np.ones((width, len(parts)))
-        for block in self.tests:
-            index = list(block.index)
-            lo, hi = (_cuts([getattr(parts[i], end) for i in index], width) for end in ("lo", "hi"))
-            hold, fail = block.p_values(lo, hi, self.withheld[:, index])
-            ph[:, index], pf[:, index] = hold[:, -1], fail[:, -1]
-        return tree_p_values(node, ph, pf)
+    Without `tests` nothing is known: all are 1.
+    """
+    parts = leaves(node)
+    width = max(np.size(end) for leaf in parts for end in (leaf.lo, leaf.hi))
+    p = np.ones((2, width, len(parts)))
+    for block in tests:
+        lo, hi = (_cuts([getattr(parts[i], end) for i in block.index], width) for end in ("lo", "hi"))
+        hold, fail = block.p_values(lo, hi)
+        p[..., list(block.index)] = hold[:, -1], fail[:, -1]
+    return tree_p_values(node, p[0], p[1])
 
 
 def _cuts(ends: Sequence[Any], width: int) -> Array:
-    return np.stack([np.broadcast_to(np.asarray(end, dtype=float), width) for end in ends], axis=-1)[:, None, :]
+    """Ends of regions for `Block.p_values`; shape (margins, 1, leaves)."""
+    return np.stack([np.broadcast_to(np.asarray(end, dtype=float), width) for end in ends], axis=1)[:, None]
 
 
 def sensitivity(
@@ -187,16 +185,14 @@ def sensitivity(
     close = alpha / len(outcomes)
     kept = [retained(criterion, o, looks, close, (populations or {}).get(name)) for name, o in outcomes.items()]
     k = conditions_needed(quantifier, len(kept))
-    points = {name: np.shape(values)[-1] for name, values in next(iter(outcomes.values())).items()}
+    points = {name: np.shape(next(iter(outcomes.values()))[name])[1] for name in curve_names(criterion)}
 
     def codes(margins: Array) -> Array:
         node = tree(turn.turned(margins), points)
-        pairs = [one.p_values(node) for one in kept]
-        return verdict_codes(
-            np.stack([p[0] for p in pairs], axis=-1), np.stack([p[1] for p in pairs], axis=-1), k, alpha
-        )
+        ph, pf = (np.stack(columns, axis=1) for columns in zip(*(p_values_at(node, one) for one in kept), strict=True))
+        return verdict_codes(ph, pf, k, alpha)
 
-    return same_down_to(codes, turn.value, turn.least), same_down_to(codes, turn.value, turn.most)
+    return farthest_same(codes, turn.value, turn.least), farthest_same(codes, turn.value, turn.most)
 
 
 def retained(
@@ -205,37 +201,38 @@ def retained(
     looks: Sequence[int],
     close: float,
     population: tuple[float, float] | None,
-) -> Retained:
-    """Samples of one condition for judging it at other margins."""
+) -> list[Block]:
+    """Samples of one condition for judging it at other margins; none where nothing is known or the trial is broken."""
     record = recorded(criterion, outcomes, looks, population)
-    empty = Retained(record.node, [], np.ones((0, len(record.parts)), dtype=bool))
     if not record.steps:
-        return empty
+        return []
     seen = course(record.node, record.data, record.steps, looks, close, population)
-    ph, pf = tree_p_values(record.node, seen.ph[-1], seen.pf[-1])
-    if inconsistent(record) or (min(ph, pf) > close and broken_reason(record)):
-        return empty
-    tests = blocks(record.parts, record.data, record.steps, looks, population)
-    return Retained(record.node, tests, seen.saturated)
+    if min(tree_p_values(record.node, seen.ph[-1], seen.pf[-1])) > close and broken_reason(record):
+        return []
+    return blocks(record.parts, record.data, record.steps, looks, population, seen.saturated)
 
 
-def same_down_to(codes: Callable[[Array], Array], start: float, end: float) -> float:
+STEPS = 2.0 ** np.arange(-40, 41)
+"""Distances from the declared margin, in units of its size, at which a change of the verdict is looked for."""
+ZOOM = 33
+"""Points into which the bracket around the change is cut, twice: its place is known to 1/1024 of its distance."""
+
+
+def farthest_same(codes: Callable[[Array], Array], start: float, end: float) -> float:
     """The margin farthest from `start` towards `end` with the verdict of `start`; verdicts change once on the way."""
-    sign = 1.0 if end > start else -1.0
-    span = abs(end - start)
-    offsets = np.concatenate([[0.0], max(abs(start), 1.0) * 2.0 ** np.arange(-40, 41)])
+    sign, span = np.sign(end - start), abs(end - start)
+    offsets = np.concatenate([[0.0], max(abs(start), 1.0) * STEPS])
     offsets = np.append(offsets[offsets < span], span) if math.isfinite(span) else offsets
-    found = codes(start + sign * offsets)
-    same = int(np.argmax(np.append(found != found[0], True))) - 1
-    if same == offsets.size - 1:
-        return end
-    low, high = offsets[same], offsets[same + 1]
-    for _ in range(2):
-        offsets = np.linspace(low, high, 33)
-        moved = codes(start + sign * offsets) != found[0]
-        place = int(np.argmax(moved)) if moved.any() else offsets.size - 1
-        low, high = offsets[max(place - 1, 0)], offsets[place]
-    return float(start + sign * low)
+    for width in (None, ZOOM, ZOOM):
+        if width is not None:
+            offsets = np.linspace(offsets[0], offsets[1], width)
+        found = codes(start + sign * offsets)
+        moved = found != found[0]
+        if not moved.any():
+            return end
+        place = int(np.argmax(moved))
+        offsets = offsets[place - 1 : place + 1]
+    return float(start + sign * offsets[0])
 
 
 # Errors of the whole suite -----------------------------------------------------------------------------------------
@@ -274,7 +271,7 @@ def error_statement(records: Iterable[Published], alpha: float = 0.01, rate: flo
     supported = [record for record in tested if record.label == "supported"]
     wrong = alpha * len(tested)
     selected: tuple[str, ...] | None = None
-    if tested and len(supported) < alpha / rate * len(tested):
+    if tested and rate * len(supported) < alpha * len(tested):
         p = np.array([1.0 if math.isnan(record.p_hold) else record.p_hold for record in tested])
         adjusted = stats.false_discovery_control(p)
         selected = tuple(record.claim for record, value in zip(tested, adjusted, strict=True) if value <= rate)

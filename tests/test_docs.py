@@ -1,0 +1,103 @@
+"""What README and CONTRIBUTING tell a reader to type works."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from claims import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md"]
+
+
+def commands(document):
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.S)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+CLAIMS = [line for document in DOCUMENTS for line in commands(document) if line.startswith(".venv/bin/claims")]
+# What these would do takes minutes or writes into the project; their words are still parsed.
+SLOW = (" reproduce ", " run claim=", " run -m ")
+WRITES = (" new ", " accept ")
+# The example of CONTRIBUTING is not written yet when a reader meets it.
+EXAMPLE = "regularization/ridge-never-zeroes"
+
+
+def run(line, tmp_path, *more):
+    words = shlex.split(line)[1:]
+    return subprocess.run(
+        [sys.executable, "-m", "claims.cli", *words, *more], cwd=ROOT, capture_output=True, text=True, timeout=500
+    )
+
+
+@pytest.mark.parametrize("line", [c for c in CLAIMS if EXAMPLE not in c and not any(w in c for w in (*SLOW, *WRITES))])
+def test_a_command_of_the_documents_runs(line, tmp_path):
+    done = run(line, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("line", [c for c in CLAIMS if " --cfg " in c])
+def test_the_composed_configuration_is_shown(line, tmp_path):
+    done = run(line, tmp_path)
+    assert done.returncode == 0
+    assert "statement:" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line", [c for c in CLAIMS if EXAMPLE not in c and any(w in c for w in SLOW) and "--cfg" not in c]
+)
+def test_a_command_of_the_documents_that_computes_runs(line, tmp_path):
+    done = run(line, tmp_path, f"paths.build={tmp_path}", "tracking=none")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_make_target_named_exists(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"`make ([a-z-]+)", text)) | {
+        c.split()[1] for c in commands(document) if c.startswith("make ")
+    }
+    assert targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+@pytest.mark.parametrize("command", sorted({shlex.split(line)[1] for line in CLAIMS} - {"run"}))
+def test_every_command_named_is_one(command):
+    assert cli.parser().parse_args([command, *(["topic/id"] if command == "new" else [])]).command == command
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "docs/how-verdicts-are-made.md"])
+def test_links_lead_somewhere(document):
+    path = ROOT / document
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_walk_through_of_contributing(project, seen):
+    """Start, fail loudly, write, check, run, accept: the steps of CONTRIBUTING in a project of their own."""
+    name = "toy/doubled-is-larger"
+    assert "wrote conf/claim/toy/doubled-is-larger.yaml" in seen(project.run("new", name))
+    untouched = project.run("reproduce", name)
+    assert "returns no outcome" in seen(untouched)
+    assert untouched.returncode == 2
+    module = project.root / "experiments" / "toy.py"
+    source = module.read_text()
+    head = source.index("def doubled_is_larger")
+    module.write_text(
+        source[:head]
+        + "def doubled_is_larger(seed: int, *, size: int = 200, noise: float = 0.1) -> dict[str, float]:\n"
+        + "    draws = np.random.default_rng(seed).normal(2.0 if noise < 5 else 0.0, 1.0, 20)\n"
+        + '    return {"treated": float(2 * draws.mean()), "plain": float(draws.mean())}\n'
+    )
+    assert project.run("check", name).returncode == 0
+    assert project.run("run", f"claim={name}", "profile=quick").returncode == 0
+    assert project.run("run", f"claim={name}").returncode == 0
+    assert "accepted toy/doubled-is-larger" in seen(project.run("accept", name))
+    assert "supported" in (project.root / "reports" / "toy.md").read_text()
