@@ -47,7 +47,7 @@ accept: $(STAMP) ## copy changed evidence of the last run into reports/: make ac
 list: $(STAMP) ## list the claims with their verdicts
 	@$(BIN)/claims list
 
-report: $(STAMP) ## build the pages from the committed evidence
+report: $(STAMP) ## build the pages from the committed evidence, and the site in build/site
 	$(call with_meaning,report)
 
 verify: report ## build the pages and check that they are as committed

@@ -98,10 +98,10 @@ def test_two_replicates_computed_again_give_the_stored_outcomes(path):
 
 def test_the_error_statement_counts_what_is_there():
     records = [evidence.read(path) for path in EVIDENCE.values()]
-    published = [
-        statistics.Published(r["id"], r["verdict"]["label"], float(r["verdict"]["p_hold"]), statistics.statistical(r["declaration"]["criterion"]))
-        for r in records
-    ]  # fmt: skip
+    published = []
+    for r in records:
+        verdict, statistical = r["verdict"], statistics.statistical(r["declaration"]["criterion"])
+        published.append(statistics.Published(r["id"], verdict["label"], float(verdict["p_hold"]), statistical))
     said = statistics.error_statement(published)
     assert said.tested == sum(p.statistical for p in published)
     assert math.isclose(said.wrong, 0.01 * said.tested)

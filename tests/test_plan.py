@@ -10,11 +10,15 @@ from claims import fingerprint, plan, schema
 
 def claim(**changes):
     content = {
-        "statement": "s", "guide": {"sections": [2], "lines": ["50-56"]}, "quantifier": "can",
-        "trial": "experiments.regularization.zeroed_share", "conditions": {"one": {"x": 1}, "two": {"x": 2, "real": "this_data"}},
-        "parameters": {"y": 0}, "criterion": {"kind": "diff", "a": "p", "b": "q", "better": "higher", "margin": 0.1, "why": "w"},
+        "statement": "s",
+        "guide": {"sections": [2], "lines": ["50-56"]},
+        "quantifier": "can",
+        "trial": "experiments.regularization.zeroed_share",
+        "conditions": {"one": {"x": 1}, "two": {"x": 2, "real": "this_data"}},
+        "parameters": {"y": 0},
+        "criterion": {"kind": "diff", "a": "p", "b": "q", "better": "higher", "margin": 0.1, "why": "w"},
         "controls": {"negative": {"none": {"base": "two", "y": 5}}},
-    }  # fmt: skip
+    }
     return schema.claim_of({**content, **changes}, "topic", "some-id")
 
 

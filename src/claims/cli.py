@@ -413,10 +413,14 @@ def _accept_command(args: argparse.Namespace) -> int:
 
 def _report_command(args: argparse.Namespace) -> int:
     from claims import report
+    from claims.report import site
 
     session = _session(args)
-    report.build(session.places.reports, session.guide)
-    say(f"pages built in {session.places.reports.relative_to(session.places.root)}/")
+    places = session.places
+    report.build(places.reports, session.guide)
+    methods = places.root / "docs" / "how-verdicts-are-made.md"
+    site.build(places.reports, places.build / "site", session.guide, site.trial_source(places.root), methods)
+    say(f"pages built in {places.reports.relative_to(places.root)}/, the site in {places.build}/site/index.html")
     return 0
 
 

@@ -23,6 +23,7 @@ from claims.statistics.controls import parts
 FORMAT = 1
 # Raised by hand when the decision engine could give another verdict from the same outcomes.
 ENGINE = "1"
+NUMERIC = ("declaration", "conditions", "controls", "sensitivity", "verdict", "previous")
 SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 Evidence = dict[str, Any]
@@ -262,7 +263,7 @@ def read(path: Path) -> Evidence:
         raise ClaimsError(
             f"{path}: cannot be read ({error}); restore it from version control, or run the claim again"
         ) from None
-    return {key: _numbers(value) if key in ("conditions", "controls", "sensitivity", "verdict", "previous") else value
+    return {key: _numbers(value) if key in NUMERIC else value
             for key, value in content.items()}  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from claims.statistics import complete, curve_names, describe, outcome_names, planned_looks, statistical
+from claims.statistics.course import leaf_looks
 from claims.statistics.criteria import KINDS, Group, Leaf, leaf_criteria, leaves, own_test, tree
 
 INF = math.inf
@@ -180,6 +181,15 @@ def test_planned_looks(criterion: dict[str, Any], looks: tuple[int, ...]) -> Non
     assert planned_looks(criterion, LOOKS[::-1]) == looks
 
 
+def test_looks_of_one_leaf() -> None:
+    assert leaf_looks("exact", 32, LOOKS, population=False) == (32,)
+    assert leaf_looks("exact", 33, LOOKS, population=False) == (64,)
+    assert leaf_looks("exact", 129, LOOKS, population=False) == ()
+    assert leaf_looks("median", 0, (8, 16), population=False) == (16,)
+    assert leaf_looks("prop", 0, (16, 8), population=False) == (8, 16)
+    assert leaf_looks("mean", 0, LOOKS, population=True) == (32,)
+
+
 def test_resplits_have_one_look_and_means_only() -> None:
     assert planned_looks(DIFF, LOOKS, population=True) == (32,)
     assert planned_looks(TREND, (8, 16), population=True) == (32,)
@@ -224,6 +234,11 @@ def test_a_profile_without_a_look_for_the_test_is_refused() -> None:
             {"any": [{"all": [LEVEL, RATE]}, RATE]},
             "(the mean of slope is between 0.9 and 1.1, and the rate of stuck is above 0.05), "
             "or the rate of stuck is above 0.05",
+        ),
+        (
+            {"all": [{"any": [LEVEL, RATE]}, RATE]},
+            "(the mean of slope is between 0.9 and 1.1, or the rate of stuck is above 0.05), "
+            "and the rate of stuck is above 0.05",
         ),
     ],
 )

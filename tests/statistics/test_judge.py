@@ -94,6 +94,26 @@ def test_the_first_replicates_of_a_longer_record_give_what_was_seen_at_that_look
     assert list(np.diff([look.ph for look in full.looks]) <= 0) == [True] * (len(full.looks) - 1)
 
 
+def test_a_look_uses_its_own_replicates_where_some_failed() -> None:
+    x = failing(normal(mean=0.3, seed=3), 2, 40)
+    x[33] = 8.0
+    full = judged(LEVEL, close=1e-9, x=x)
+    for look in full.looks:
+        assert judged(LEVEL, close=1e-9, x=x[: look.n]).looks[-1] == look
+    assert [look.n for look in full.looks] == list(LOOKS)
+    later = failing(np.ones(64), 1)
+    later[32] = 2.0
+    found = judged({"all": [SAME | {"n": 8}, LEVEL]}, x=later)
+    assert [look.pf for look in found.looks] == [1.0, 1.0, 1.0, 0.0]
+
+
+def test_exactly_what_was_planned_is_used() -> None:
+    assert judged(SAME, x=np.ones(5)).n == 3
+    mixed = {"all": [SAME, LEVEL]}
+    assert judged(mixed, x=np.ones(5)).reason == "5 of 8 replicates before the first look"
+    assert [look.n for look in judged(mixed, x=np.ones(20)).looks] == [8, 16]
+
+
 def test_rows_beyond_the_last_look_are_not_used() -> None:
     x = normal(mean=0.3)
     assert judged(LEVEL, x=x[:31]) == judged(LEVEL, x=x[:16])
@@ -156,6 +176,8 @@ def test_decided_means_at_the_closing_level_inclusive() -> None:
     assert judged(LEVEL, close=p, x=x).state == "decided"
     assert judged(LEVEL, close=p * (1 - 1e-9), x=x).state == "open"
     assert judged(LEVEL, close=p, x=-x).pf == pytest.approx(p)
+    found = judged(LEVEL, close=judged(LEVEL, x=-x).pf, x=-x)
+    assert (found.state, found.reason) == ("decided", "below the region")
 
 
 def power_by_hand(t: float, n: int, cap: int, level: float) -> float:
@@ -182,11 +204,34 @@ def test_conditional_power_of_a_region_is_that_of_its_nearer_end() -> None:
     )
 
 
+def test_conditional_power_looks_ahead_from_the_planned_look() -> None:
+    x = failing(normal(32, mean=0.2, seed=2), 4)
+    good = x[np.isfinite(x)]
+    t = good.mean() / good.std(ddof=1) * math.sqrt(31)
+    assert judged(LEVEL, x=x).hold_cp == pytest.approx(power_by_hand(t, 32, 128, 0.002))
+
+
+@pytest.mark.parametrize("criterion", [LEVEL, MEDIAN, RATE])
+@pytest.mark.parametrize("n", [16, 32, 128])
+def test_regions_open_below_mirror_those_open_above(criterion: dict[str, Any], n: int) -> None:
+    x = normal(n, mean=0.2, seed=2)
+    if criterion is RATE:
+        one, two = judged(RATE, x=(x > 0) * 1.0), judged({"kind": "rate", "event": "x", "below": 0.5}, x=(x <= 0) * 1.0)
+    else:
+        one, two = judged(criterion, x=x), judged(criterion | {"range": [-INF, 0.0]}, x=-x)
+    assert numbers(one) == pytest.approx(numbers(two), rel=1e-9)
+    assert one.hold_cp + one.fail_cp > 0 or n == 128
+
+
 def test_at_the_cap_conditional_power_is_whether_it_is_reached() -> None:
     found = judged(LEVEL, x=normal(mean=2.0))
     assert (found.hold_cp, found.fail_cp) == (1.0, 0.0)
     found = judged(LEVEL, x=normal(mean=-2.0))
     assert (found.hold_cp, found.fail_cp) == (0.0, 1.0)
+    for mean, powers in ((0.0, (1.0, 0.0)), (1.0, (0.0, 0.0)), (2.0, (0.0, 1.0)), (-2.0, (0.0, 1.0))):
+        x = normal()
+        found = judged(WIDE, x=x - x.mean() + mean)
+        assert (found.hold_cp, found.fail_cp) == powers
 
 
 def test_futility_spares_what_may_still_fail() -> None:
@@ -217,6 +262,8 @@ def test_one_failure_blocks_8_and_16_but_not_32() -> None:
 def test_exactly_five_percent_may_fail() -> None:
     assert judged(LEVEL, looks=(20, 40), x=failing(normal(20, mean=9.0), 1)).state == "decided"
     assert judged(LEVEL, looks=(19, 40), x=failing(normal(19, mean=9.0), 1)).state == "open"
+    assert judged(LEVEL, looks=(20, 40), x=failing(normal(20, mean=9.0), 1, 2)).state == "open"
+    assert judged(LEVEL, looks=(20, 40), x=failing(normal(20, mean=9.0), 1, 2, 3)).state == "broken"
 
 
 def test_too_many_failures_for_the_cap_are_broken() -> None:
@@ -252,6 +299,13 @@ def test_a_ratio_needs_positive_outcomes() -> None:
     a = np.exp(normal(32, mean=1.0, sd=0.1))
     a[7] = 0.0
     assert judged(criterion, a=a, b=np.ones(32)).failed == 1
+    assert judged({"any": [criterion, WINS]}, a=a, b=np.ones(32)).failed == 1
+
+
+def test_a_missing_outcome_is_no_defeat() -> None:
+    found = judged(WINS, a=failing(normal(32), 3), b=normal(32, seed=1))
+    assert (found.n, found.failed) == (31, 1)
+    assert judged(WINS, a=normal(32), b=failing(normal(32, seed=1), 3)).n == 31
 
 
 def test_a_point_missing_from_a_curve_drops_its_replicate() -> None:
@@ -286,7 +340,10 @@ def test_half_of_the_replicates_saturate(share: float, state: str) -> None:
     a, b = (np.random.default_rng(i).permuted(near_one(100, 1.0)) for i in (0, 1))
     few = round(100 * share)
     a[few:], b[few:] = near_one(100, 0.0)[few:], near_one(100, 0.0, seed=1)[few:]
+    b -= 0.01 * (b < 1)
     assert judged(DIFF, looks=(100, 200), a=a, b=b).state == state
+    assert judged(DIFF | {"margin": 0.0}, looks=(100, 200), a=a, b=b).state == state
+    assert judged(DIFF | {"margin": 0.99}, looks=(100, 200), a=1 - a, b=1 - b).state == state
 
 
 def test_the_worse_bound_does_not_saturate() -> None:
@@ -300,6 +357,11 @@ def test_a_margin_beyond_the_room_left_saturates() -> None:
     a, b = 1 - near_one(16, 0.6), 1 - near_one(16, 0.6, seed=1)
     assert judged(DIFF | {"margin": 0.99}, a=a, b=b).state == "saturated"
     assert judged(DIFF | {"margin": 0.9}, a=a, b=b).state == "decided"
+    assert judged(DIFF | {"margin": 0.99, "better": "lower"}, a=1 - a, b=1 - b).state == "saturated"
+    half = np.r_[np.zeros(10), np.ones(6)]
+    for room, state in ((0.8, "decided"), (0.8125, "decided"), (0.82, "saturated")):
+        assert judged(DIFF | {"margin": room}, a=half, b=half / 2).state == state
+    assert judged(DIFF | {"margin": 0.99}, a=a, b=np.full(16, 0.05)).state == "decided"
 
 
 def test_events_and_unbounded_outcomes_do_not_saturate_unasked() -> None:
@@ -319,6 +381,9 @@ def test_one_saturated_rival_keeps_the_best_from_holding() -> None:
     assert judged(BEST, a=a, b=b, c=a - 0.5 + normal(16, sd=0.01)).state == "saturated"
     either = {"any": [DIFF | {"margin": 0.0}, DIFF | {"b": "c", "margin": 0.1}]}
     assert judged(either, a=a, b=b, c=a - 0.5 + normal(16, sd=0.01)).state == "decided"
+    assert judged(either, a=a, b=b, c=a - 0.1 + normal(16, sd=0.1)).state == "open"
+    both = {"all": either["any"]}
+    assert judged(both, a=a, b=b, c=a - 0.1 + normal(16, sd=0.1)).state == "saturated"
 
 
 # Combinations ------------------------------------------------------------------------------------------------------
@@ -351,6 +416,7 @@ def test_a_leaf_without_a_look_counts_as_unknown() -> None:
     mixed = {"all": [LEVEL, MEDIAN]}
     assert judged(LEVEL, x=x[:8]).state == "decided"
     assert judged(mixed, x=x[:8]).state == "open"
+    assert judged(mixed, close=0.02, x=x[:8]).state == "open"
     found = judged(mixed, x=x)
     assert found.state == "decided"
     assert [leaf.ph for leaf in found.leaves] == [judged(LEVEL, x=x).ph, judged(MEDIAN, x=x).ph]
@@ -363,6 +429,25 @@ def test_identity_beside_a_test() -> None:
     assert (found.state, found.leaves[0].ph, found.leaves[0].pf) == ("decided", 0.0, 1.0)
     found = judged(mixed | {"all": [SAME | {"n": 8}, mixed["all"][1]]}, x=np.r_[x[:-1], 2.0], z=normal(16, mean=9))
     assert (found.pf, found.reason) == (0.0, "violated (x = 1)")
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_part_shown_is_the_one_on_which_the_answer_hangs(flip: bool) -> None:
+    parts = [LEVEL, LEVEL | {"outcome": "y"}]
+    x, y = normal(32, mean=-1.0), normal(32, mean=-4.0, seed=1)
+    for word, estimate in (("all", y.mean()), ("any", x.mean())):
+        found = judged({word: parts[::-1] if flip else parts}, x=x, y=y)
+        assert {leaf.ph for leaf in found.leaves} == {1.0}
+        assert (found.estimate, found.state) == (estimate, "decided")
+        assert found.reason.endswith(f"({'y' if word == 'all' else 'x'})")
+    x, y = normal(32, mean=1.0), normal(32, mean=4.0, seed=1)
+    for word, estimate in (("all", x.mean()), ("any", y.mean())):
+        assert judged({word: parts[::-1] if flip else parts}, x=x, y=y).estimate == estimate
+
+
+def test_one_constant_part_is_flagged() -> None:
+    both = {"all": [LEVEL, LEVEL | {"outcome": "y"}]}
+    assert judged(both, x=normal(32), y=np.ones(32)).no_variation
 
 
 def test_trend_reports_the_total_and_interior_its_best_inner_point() -> None:
@@ -464,6 +549,8 @@ def test_failing_words_at_their_boundaries(low: float, high: float, word: str) -
         (dataclasses.replace(ABOVE, lo=-0.1), -1.0, -0.2, "below the region"),
         (dataclasses.replace(BELOW, hi=0.1), 0.2, 1.0, "above the region"),
         (dataclasses.replace(ABOVE, null=NAN), -1.0, 0.5, "below the region"),
+        (dataclasses.replace(ABOVE, null=NAN), -1.0, 1.5, "below the region"),
+        (dataclasses.replace(BELOW, null=NAN), -1.5, 1.5, "above the region"),
     ],
 )
 def test_words_for_where_an_interval_lies(leaf: Leaf, low: float, high: float, word: str) -> None:
@@ -473,6 +560,7 @@ def test_words_for_where_an_interval_lies(leaf: Leaf, low: float, high: float, w
 def test_the_failing_part_is_named() -> None:
     found = judged(TREND, y=curve(0, 1, 0, 2, n=32))
     assert found.reason == "below the region (y: step 2)"
+    assert judged(TREND, y=curve(0, 0, 0, n=32)).reason == "negligible (y: last - first)"
     found = judged(TREND, y=curve(0, -1, -2, -3, n=32))
     assert found.reason.startswith(("reversed (y: last - first)", "below the region (y: step"))
     found = judged(INNER, y=curve(0, 2, 4, 6, n=32))
@@ -505,6 +593,9 @@ def test_needed_replicates_look_at_the_nearer_end_and_the_undecided_part() -> No
     found = judged(WIDE, x=x)
     n = (stats.norm.ppf(0.002) * x.std(ddof=1) / (1 - x.mean())) ** 2
     assert found.needed_n == pytest.approx(n)
+    ends = np.sort(x)[[round(31 * 0.16), round(31 * 0.84)]]
+    n = (stats.norm.ppf(0.0025) * (ends[1] - ends[0]) / 2 / (1 - np.median(x))) ** 2
+    assert judged(WIDE | {"estimator": "median"}, x=x).needed_n == pytest.approx(n)
     y = curve(0, 1, 0.76, 3, n=16, sd=0.3)
     step = y[:, 2] - y[:, 1]
     found = judged(TREND, y=y)
@@ -616,6 +707,11 @@ def test_one_replicate() -> None:
     assert judged(SAME | {"n": 1}, x=np.ones(1)).state == "decided"
     alone = judged(LEVEL, x=failing(np.ones(8), *range(1, 8)), looks=(8, 256))
     assert (alone.n, alone.state, alone.ph) == (1, "open", 1.0)
+    few = failing(np.arange(8.0), *range(2, 8))
+    pair = judged(DIFF, a=few, b=np.zeros(8), looks=(8, 256))
+    assert pair.leaves[0].d_z == pytest.approx(0.5 / math.sqrt(0.5))
+    alone = judged(DIFF, a=failing(np.ones(8), *range(1, 8)), b=np.zeros(8), looks=(8, 256))
+    assert math.isnan(alone.leaves[0].d_z)
 
 
 # Identity ----------------------------------------------------------------------------------------------------------
@@ -637,6 +733,9 @@ def test_identity_includes_its_tolerance() -> None:
     assert judged(exact, a=np.full(3, 1.5), b=np.ones(3)).ph == 0.0
     assert judged(exact, a=np.full(3, 0.5), b=np.ones(3)).ph == 0.0
     assert judged(exact, a=np.full(3, np.nextafter(1.5, 2)), b=np.ones(3)).pf == 0.0
+    assert judged(exact, a=np.array([1.5, 0.75, 1.0]), b=np.ones(3)).state == "decided"
+    assert judged(exact, a=np.array([2.0, 1.5, 1.5]), b=np.ones(3)).pf == 0.0
+    assert judged(exact, a=np.array([2.0, 1.25, 1.5]), b=np.ones(3)).state == "broken"
 
 
 def test_identity_of_random_inputs_says_what_it_leaves_open() -> None:
@@ -693,7 +792,11 @@ def test_population_has_one_look_at_32_with_the_corrected_variance() -> None:
         (LEVEL, {"x": curve(0, 1, n=8)}, r"outcome 'x' must be one number per replicate, got shape \(8, 2\)"),
         (TREND, {"y": normal(8)}, r"outcome 'y' must be a list of numbers, one for each x per replicate, .*\(8,\)"),
         (DIFF, {"a": normal(8), "b": normal(9)}, "outcomes must have one row per replicate, got .'a': 8, 'b': 9."),
-        (RATE, {"x": np.full(8, 0.3)}, "outcome 'x' is an event and must be 0 or 1, got 0.3; use `level`"),
+        (
+            RATE,
+            {"x": np.tile([0.0, 1.0, 0.3, 1.0], 2)},
+            "outcome 'x' is an event and must be 0 or 1, got 0.3; use `level`",
+        ),
         (DIFF | {"margin": -1}, {"a": normal(8), "b": normal(8)}, "criterion.margin must not be negative"),
         (TREND, {"y": curve(0, n=8)}, "must be a curve of at least 2 points, got 1"),
     ],

@@ -74,6 +74,25 @@ def test_mean_is_hall_where_that_widens(x: Array, cut: float) -> None:
     assert float(sample.above(np.array(cut))) >= student * (1 - 1e-12)
 
 
+@pytest.mark.parametrize("level", [0.002, 0.05])
+@pytest.mark.parametrize(
+    "x", [SKEWED, -SKEWED, SKEWED[:9], GAUSSIAN, SYMMETRIC], ids=["right", "left", "short", "G", "sym"]
+)
+def test_interval_of_a_mean_is_where_hall_by_hand_gives_the_level(x: Array, level: float) -> None:
+    low, high = (float(end) for end in MeanSample.of(x).interval(level))
+    assert low < x.mean() < high
+    assert hall_by_hand(x, low, 1) == pytest.approx(level, rel=1e-6)
+    assert hall_by_hand(x, high, -1) == pytest.approx(level, rel=1e-6)
+
+
+def test_a_score_equal_to_the_mean_is_no_sign_of_constancy() -> None:
+    x = np.arange(9.0)
+    # scipy.stats.ttest_1samp(np.arange(9.0), 1.0, alternative="greater")
+    assert float(MeanSample.of(x).above(np.array(1.0))) == pytest.approx(
+        stats.ttest_1samp(x, 1.0, alternative="greater").pvalue, rel=1e-9
+    )
+
+
 def test_moments_are_those_of_scipy() -> None:
     sample = MeanSample.of(SKEWED)
     assert float(sample.mean) == pytest.approx(SKEWED.mean())
@@ -126,6 +145,7 @@ def test_extreme_distances_neither_overflow_nor_lose_their_order() -> None:
 def test_five_replicates_must_differ_from_the_most_frequent(x: list[float], expected: bool) -> None:
     assert bool(nearly_constant(np.array(x))) is expected
     assert bool(nearly_constant(np.array(x[::-1]))) is expected
+    assert nearly_constant(np.array([x, x])).tolist() == [expected, expected]
 
 
 def test_guard_counts_agreeing_replicates_only() -> None:
@@ -135,6 +155,8 @@ def test_guard_counts_agreeing_replicates_only() -> None:
     assert float(sample.above(np.array(1.0))) == 1.0
     assert float(sample.below(np.array(4.1))) == pytest.approx(0.8**32)
     assert float(sample.below(np.array(4.0))) == 1.0
+    assert [float(end) for end in sample.interval(0.8**32)] == [1.0, 4.0]
+    assert [float(end) for end in sample.interval(np.nextafter(0.8**32, 0))] == [-math.inf, math.inf]
 
 
 def test_zero_variance_is_decisive_at_32_and_not_before() -> None:
@@ -234,6 +256,10 @@ def test_median_interval_is_that_of_the_order_statistics() -> None:
     assert [float(end) for end in MedianSample.of(x).interval(0.01)] == [2.0, 13.0]
     assert [float(end) for end in MedianSample.of(x).interval(0.0106364)] == [3.0, 12.0]
     assert [float(end) for end in MedianSample.of(x[:6]).interval(0.01)] == [-math.inf, math.inf]
+    # P(Bin(9, .5) = 9) = .00195: all nine are needed
+    assert [float(end) for end in MedianSample.of(np.arange(9.0)).interval(0.002)] == [0.0, 8.0]
+    exact = float(MedianSample.of(np.arange(9.0)).above(np.array(-1.0)))
+    assert [float(end) for end in MedianSample.of(np.arange(9.0)).interval(exact)] == [0.0, 8.0]
 
 
 @pytest.mark.parametrize("n", [1, 5, 8, 16, 33, 128])

@@ -66,8 +66,8 @@ class Course:
 class Block:
     """The leaves of one test with their samples by look, all that p-values at any cut need.
 
-    `active` is false where a look decides nothing for a leaf: it is not planned, too many replicates failed, or both arms
-    stand at a bound.
+    `active` is false where a look decides nothing for a leaf: it is not planned, too many replicates failed, or both
+    arms stand at a bound.
     """
 
     test: str
@@ -217,8 +217,8 @@ def saturated(ceiling: Ceiling, outcomes: Outcomes, used: int) -> Bools:
     """Whether both arms stand at the same bound too often for a difference to show; shape (...).
 
     That is so in half of the replicates, where the bound is the better end or the room from the mean of b to the better
-    end is less than the margin. Bounds not declared are taken for [0, 1] where all outcomes lie within, unless each is 0 or
-    1 and some stand at the worse end: events are no measure that runs into its bounds.
+    end is less than the margin. Bounds not declared are taken for [0, 1] where all outcomes lie within, unless each is
+    0 or 1 and some stand at the worse end: events are no measure that runs into its bounds.
     """
     a, b = outcomes[ceiling.a][..., :used], outcomes[ceiling.b][..., :used]
     worse, better = ceiling.ends if ceiling.better == "higher" else ceiling.ends[::-1]

@@ -41,9 +41,9 @@ def failing_word(leaf: Leaf, low: float, high: float) -> str:
         return _graded(low - leaf.null, high - leaf.null, leaf.lo - leaf.null)
     if math.isinf(leaf.lo) and leaf.hi <= leaf.null:
         return _graded(leaf.null - high, leaf.null - low, leaf.null - leaf.hi)
-    if low >= leaf.hi:
-        return "above the region"
-    return "below the region" if high <= leaf.lo else "outside the region"
+    if math.isinf(leaf.hi) or high <= leaf.lo:
+        return "below the region"
+    return "above the region" if math.isinf(leaf.lo) or low >= leaf.hi else "outside the region"
 
 
 def _graded(low: float, high: float, margin: float) -> str:

@@ -214,8 +214,8 @@ def retained(
 
 STEPS = 2.0 ** np.arange(-40, 41)
 """Distances from the declared margin, in units of its size, at which a change of the verdict is looked for."""
-ZOOM = 33
-"""Points into which the bracket around the change is cut, twice: its place is known to 1/1024 of its distance."""
+ZOOM, ROUNDS = 33, 3
+"""Points into which the bracket around the change is cut, and searches in all: its place is known to 1/1024."""
 
 
 def farthest_same(codes: Callable[[Array], Array], start: float, end: float) -> float:
@@ -223,15 +223,13 @@ def farthest_same(codes: Callable[[Array], Array], start: float, end: float) -> 
     sign, span = np.sign(end - start), abs(end - start)
     offsets = np.concatenate([[0.0], max(abs(start), 1.0) * STEPS])
     offsets = np.append(offsets[offsets < span], span) if math.isfinite(span) else offsets
-    for width in (None, ZOOM, ZOOM):
-        if width is not None:
-            offsets = np.linspace(offsets[0], offsets[1], width)
+    for _ in range(ROUNDS):
         found = codes(start + sign * offsets)
         moved = found != found[0]
         if not moved.any():
             return end
         place = int(np.argmax(moved))
-        offsets = offsets[place - 1 : place + 1]
+        offsets = np.linspace(offsets[place - 1], offsets[place], ZOOM)
     return float(start + sign * offsets[0])
 
 
