@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from experiments.common import networks
 from experiments.networks import accuracy_by_loss
-from experiments.optimization import optimizers_as_printed
 from experiments.regularization import dropout_accuracy
-from experiments.robustness import accuracy_under_perturbation
 
 SEEDS = [11, 2**32 - 1, 5]
 WIDTHS = (20, 16, 8, 3)
@@ -226,8 +224,6 @@ SIZES_OF = {"n_train": 100, "n_valid": 50, "n_test": 60}
         (accuracy_by_loss, {"n_classes": 4, "optimizer": "adam", "rates": [0.003, 0.03], "n_steps": 20, **SIZES_OF}),
         (dropout_accuracy, {"data": "digits", "n_classes": 10, "n_steps": 20, **SIZES_OF}),
         (dropout_accuracy, {"hidden": [16, 8], "dropped": [0.2, 0.5, 0.3], "n_steps": 20, **SIZES_OF}),
-        (optimizers_as_printed, {"n_classes": 4, "n_epochs": 6, **SIZES_OF}),
-        (accuracy_under_perturbation, {"n_train": 100, "n_test": 60, "size": 0.25, "n_steps": 20}),
     ],
 )
 def test_batched_trial_gives_a_seed_what_it_gives_it_alone(trial, parameters) -> None:

@@ -362,6 +362,7 @@ def test_a_margin_beyond_the_room_left_saturates() -> None:
     for room, state in ((0.8, "decided"), (0.8125, "decided"), (0.82, "saturated")):
         assert judged(DIFF | {"margin": room}, a=half, b=half / 2).state == state
     assert judged(DIFF | {"margin": 0.99}, a=a, b=np.full(16, 0.05)).state == "decided"
+    assert judged(DIFF | {"margin": 0.99}, a=b + 0.05 * (b == 0), b=a).state == "decided"
 
 
 def test_events_and_unbounded_outcomes_do_not_saturate_unasked() -> None:
@@ -440,9 +441,21 @@ def test_the_part_shown_is_the_one_on_which_the_answer_hangs(flip: bool) -> None
         assert {leaf.ph for leaf in found.leaves} == {1.0}
         assert (found.estimate, found.state) == (estimate, "decided")
         assert found.reason.endswith(f"({'y' if word == 'all' else 'x'})")
+        nested = judged({"all": [{word: parts[::-1] if flip else parts}]}, x=x, y=y)
+        assert nested.estimate == estimate
     x, y = normal(32, mean=1.0), normal(32, mean=4.0, seed=1)
     for word, estimate in (("all", x.mean()), ("any", y.mean())):
         assert judged({word: parts[::-1] if flip else parts}, x=x, y=y).estimate == estimate
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_power_note_is_about_that_part(flip: bool) -> None:
+    parts = [LEVEL, LEVEL | {"outcome": "y"}]
+    x, y = normal(32), normal(32, seed=1)
+    x, y = x - x.mean() - 0.3, y - y.mean() - 0.4
+    found = judged({"all": parts[::-1] if flip else parts}, looks=(32, 128), x=x, y=y)
+    assert (found.state, {leaf.ph for leaf in found.leaves}) == ("open", {1.0})
+    assert found.needed_n == pytest.approx((stats.norm.ppf(0.005) * y.std(ddof=1) / 0.4) ** 2)
 
 
 def test_one_constant_part_is_flagged() -> None:

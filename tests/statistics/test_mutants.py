@@ -15,9 +15,11 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import claims.statistics
@@ -28,7 +30,7 @@ MODULES = ("tests", "criteria", "course", "reasons", "judge", "verdict", "contro
 BATTERY = {
     "tests": ("test_pvalues", "test_judge", "test_sensitivity"),
     "criteria": ("test_criteria", "test_judge", "test_sensitivity"),
-    "course": ("test_judge", "test_sensitivity", "test_criteria", "test_calibration"),
+    "course": ("test_judge", "test_sensitivity", "test_criteria"),
     "reasons": ("test_judge",),
     "judge": ("test_judge", "test_criteria", "test_sensitivity"),
     "verdict": ("test_verdict", "test_sensitivity"),
@@ -138,7 +140,7 @@ class Mutant:
     module: str
     function: str
     what: str
-    code: types.CodeType
+    build: Callable[[], types.CodeType]
 
     @property
     def key(self) -> str:
@@ -184,15 +186,19 @@ def mutants(module: str) -> Iterator[Mutant]:
                 if id(node) in ignored or id(parent) in ignored:
                     continue
                 for change in changes(node):
-                    what = f"{short(node)} -> {short(change) if change is not None else 'nothing'}"
+                    place = "" if isinstance(node, ast.stmt) else f" in `{short(parent)}`"
+                    what = f"{short(node)} -> {short(change) if change is not None else 'nothing'}{place}"
                     if change is not None and ast.dump(node) == ast.dump(change):
                         continue
                     seen[what] = seen.get(what, 0) + 1
                     label = what if seen[what] == 1 else f"{what} ({seen[what]})"
-                    with placed(parent, field, index, change if change is not None else ast.Pass()):
-                        tree = ast.fix_missing_locations(copy.deepcopy(whole))
-                        code = compile(tree, f"<{module}: {label}>", "exec")
-                    yield Mutant(module, name, label, code)
+                    yield Mutant(module, name, label, partial(built, whole, parent, field, index, change))
+
+
+def built(whole: ast.Module, parent: ast.AST, field: str, index: int | None, change: ast.AST | None) -> types.CodeType:
+    """The module with the change in its place."""
+    with placed(parent, field, index, ast.Pass() if change is None else change):
+        return compile(ast.fix_missing_locations(whole), "<mutant>", "exec")
 
 
 def children(parent: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
@@ -217,7 +223,8 @@ def placed(parent: ast.AST, field: str, index: int | None, change: ast.AST) -> I
 
 
 def short(node: ast.AST) -> str:
-    return re.sub(r"\s+", " ", ast.unparse(ast.fix_missing_locations(node)))[:90]
+    text = re.sub(r"\s+", " ", ast.unparse(ast.fix_missing_locations(node)))
+    return text if len(text) <= 70 else f"{text[:67]}..."
 
 
 # Running the tests against a mutant --------------------------------------------------------------------------------
@@ -249,7 +256,7 @@ def package(mutant: Mutant | None) -> Iterator[bool]:
         for one in MODULES:
             module = fresh(f"claims.statistics.{one}")
             setattr(root, one, module)
-            code = mutant.code if mutant is not None and mutant.module == one else ORIGINAL[one]
+            code = mutant.build() if mutant is not None and mutant.module == one else ORIGINAL[one]
             exec(code, module.__dict__)
         exec(ORIGINAL["__init__"], root.__dict__)
         claims.calibration = fresh("claims.calibration")  # type: ignore[attr-defined]
@@ -331,3 +338,92 @@ def survivors(chosen: list[Mutant]) -> list[str]:
         else:
             known[name] = None
     return found
+
+
+# The faults of STATISTICS section 5 --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault as a change of text, the simulation that must show it, and the rate of wrong answers it leads to."""
+
+    module: str
+    before: str
+    after: str
+    rate: float
+
+    def mutant(self, name: str) -> Mutant:
+        source = (PACKAGE / f"{self.module}.py").read_text(encoding="utf-8")
+        assert source.count(self.before) == 1, f"{name}: the text to change is not there once"
+        return Mutant(self.module, name, name, partial(compile, source.replace(self.before, self.after), name, "exec"))
+
+
+FAULTS = {
+    "no correction for looks": Fault("course", "len(self.planned) * p", "p", 0.035),
+    "no guard against skewness": Fault("tests", "adjusted * m3", "0 * m3", 0.0425),
+    "no guard against ties": Fault("tests", "few=nearly_constant(x)", "few=np.full(shape, False)", 0.116),
+    "can without dividing by the conditions": Fault(
+        "verdict", "(ph <= alpha / (count - k + 1))", "(ph <= alpha)", 0.039
+    ),
+    "direction flipped": Fault(
+        "criteria", 'if c["better"] == "higher" else (b, a)', 'if c["better"] != "higher" else (b, a)', 0.0
+    ),
+}
+
+
+def measured(name: str) -> tuple[float, bool]:
+    """Rate of the wrong answer (of the right one where the direction is flipped), and whether calibration objects."""
+    calibration: Any = sys.modules["claims.calibration"]
+    rng, repeats = np.random.default_rng([calibration.SEED, list(FAULTS).index(name)]), 8000
+    if name.startswith("can"):
+        wrong, _ = calibration.quantifier_errors(4, 1, repeats, rng)
+        return wrong, wrong > calibration.ALPHA + 3 * (calibration.ALPHA / repeats) ** 0.5
+    titles = {"looks": "Gaussian", "skewness": "lognormal 0.5, skew 1.75", "ties": "80 % zeros, else Exp(1)"}
+    title = titles.get(name.split()[-1], "1 sd beyond the margin")
+    case = next(one for one in (*calibration.shape_cases(), *calibration.kind_cases()) if one.name == title)
+    found = calibration.rates(case, repeats, rng)
+    rate = found.holds if name == "direction flipped" else max(found.holds, found.fails)
+    return rate, bool(calibration.excess(case, found, repeats))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_calibration_alone_catches_each_named_fault(name: str) -> None:
+    with package(FAULTS[name].mutant(name)) as loads:
+        rate, caught = measured(name)
+    assert loads
+    assert caught
+    assert rate == pytest.approx(FAULTS[name].rate, rel=0.25, abs=0.001)
+    with package(None):
+        assert not measured(name)[1]
+
+
+# Every function ----------------------------------------------------------------------------------------------------
+
+
+def few_of_each(all_of_them: list[Mutant], count: int) -> list[Mutant]:
+    """Some mutants of every function, evenly spread over it, none of those that survive."""
+    chosen = []
+    for _, group in itertools.groupby(all_of_them, lambda mutant: mutant.function):
+        members = [mutant for mutant in group if mutant.key not in SURVIVORS]
+        chosen += members[:: max(len(members) // count, 1)][:count]
+    return chosen
+
+
+def test_the_unchanged_package_passes() -> None:
+    assert caught_by(None, {}) is None
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_two_faults_in_each_function_are_caught(module: str) -> None:
+    every = list(mutants(module))
+    chosen = few_of_each(every, 2)
+    names = {mutant.function for mutant in every}
+    assert names == {name for name, _ in functions(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8")))}
+    assert all(sum(mutant.function == name for mutant in chosen) >= 2 for name in names)
+    assert survivors(chosen) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+def test_every_fault_is_caught_or_listed(module: str) -> None:
+    assert sorted(survivors(list(mutants(module)))) == sorted(key for key in SURVIVORS if key.startswith(f"{module}."))

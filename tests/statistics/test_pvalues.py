@@ -87,6 +87,7 @@ def test_interval_of_a_mean_is_where_hall_by_hand_gives_the_level(x: Array, leve
 
 def test_a_score_equal_to_the_mean_is_no_sign_of_constancy() -> None:
     x = np.arange(9.0)
+    assert not MeanSample.of(x - 4).few
     # scipy.stats.ttest_1samp(np.arange(9.0), 1.0, alternative="greater")
     assert float(MeanSample.of(x).above(np.array(1.0))) == pytest.approx(
         stats.ttest_1samp(x, 1.0, alternative="greater").pvalue, rel=1e-9

@@ -132,7 +132,8 @@ def test_a_condition_broken_after_it_failed_counts_as_failed() -> None:
     holds = {"one": late, "two": outcomes(1, effect=3.0)}
     low, high = sensitivity(DIFF, holds, quantifier="always", looks=LOOKS)
     assert again(DIFF, holds, "always") == "conditional"
-    assert 1.0 < high < INF
+    assert again(DIFF | {"margin": high}, holds, "always") == "conditional"
+    assert again(DIFF | {"margin": 1.01 * high}, holds, "always") != "conditional"
 
 
 def test_broken_conditions_count_only_if_decided_at_the_level_of_one_condition() -> None:
@@ -145,11 +146,14 @@ def test_broken_conditions_count_only_if_decided_at_the_level_of_one_condition()
     for level, held in ((p, True), (p * (1 - 1e-9), False)):
         _, high = sensitivity(criterion, {"one": late}, quantifier="always", looks=LOOKS, alpha=level)
         assert (high < INF) is held
-    nothing = {name: values[:0] for name, values in late.items()}
-    _, high = sensitivity(criterion, {"one": late, "two": nothing}, quantifier="can", looks=LOOKS, alpha=1.5 * p)
-    assert high == INF
-    _, high = sensitivity(criterion, {"one": late, "two": nothing}, quantifier="can", looks=LOOKS, alpha=2 * p)
-    assert high < INF
+    criterion = DIFF | {"a": "b", "b": "a", "margin": 0.5}
+    late = {name: values[:16] for name, values in late.items()}
+    p = judge(criterion, late, looks=LOOKS, alpha=0.01, close=0.01).pf
+    late = {name: np.concatenate([values, np.full((32, *values.shape[1:]), NAN)]) for name, values in late.items()}
+    pair = {"one": late, "two": outcomes(1, effect=4.0)}
+    for level, failed in ((2 * p, True), (1.5 * p, False)):
+        low, _ = sensitivity(criterion, pair, quantifier="can", looks=LOOKS, alpha=level)
+        assert (low > 0) is failed
 
 
 def test_resplits_are_judged_by_their_own_variance() -> None:

@@ -85,7 +85,6 @@ class MeanSample:
         adjusted = np.sqrt(n * (n - 1)) / max(n - 2, 1)
         skew = adjusted * m3 / np.where(m2 == 0, 1.0, m2) ** 1.5 if overlap == 0 else np.zeros_like(mean)
         sd = largest * np.sqrt(m2 * n / max(n - 1, 1))
-        few = nearly_constant(x) | (sd == 0)
         shape = mean.shape
         return cls(
             n=np.full(shape, float(n)),
@@ -93,7 +92,7 @@ class MeanSample:
             sd=sd,
             skew=skew,
             spread=np.full(shape, np.sqrt(1 / n + overlap)),
-            few=few,
+            few=nearly_constant(x),
             guard=np.full(shape, AGREEING**n if overlap == 0 else 1.0),
             low=x.min(axis=-1),
             high=x.max(axis=-1),
