@@ -111,7 +111,13 @@ def changes(node: ast.AST) -> Iterator[ast.AST | None]:
         yield ast.Return(ast.Constant(None))
         if isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2:
             yield ast.Return(ast.Tuple(node.value.elts[::-1], ast.Load()))
-    if isinstance(node, ast.Expr | ast.AugAssign):
+    if isinstance(node, ast.JoinedStr):
+        places = [i for i, part in enumerate(node.values) if isinstance(part, ast.FormattedValue)]
+        if len(places) > 1:
+            parts = list(node.values)
+            parts[places[0]], parts[places[1]] = parts[places[1]], parts[places[0]]
+            yield ast.JoinedStr(parts)
+    if isinstance(node, ast.Expr | ast.AugAssign | ast.For):
         yield None
     if isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Name | ast.Tuple):
         yield None
