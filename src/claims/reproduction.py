@@ -154,8 +154,9 @@ def write(outcome: Outcome, places: Places, target: Path, committed: Mapping[str
             same = committed.get(path) is not None and evidence.text(committed[path]) == evidence.text(record)
             kept = places.reports / "runs" / f"{path}.json"
             workers = 1 if run_.claim.timed else outcome.workers
-            # Evidence that came out as committed keeps the cost, host and date of the run that is committed.
-            cost = evidence.read(kept) if same and kept.is_file() else evidence.cost(run_, workers, commit, date)
+            # The run file in force stays where nothing was computed anew, or where the same came out.
+            stays = kept.is_file() and (same or not run_.computed)
+            cost = evidence.read(kept) if stays else evidence.cost(run_, workers, commit, date)
             evidence.write(cost, file)
     return found
 
