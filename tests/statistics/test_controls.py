@@ -1,6 +1,7 @@
 """When an undecided negative control shows clearly less than a condition that holds."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,17 @@ def test_where_small_supports_the_claim_the_interval_must_start_after_it(control
     assert clearly_smaller(below, judged(below, x=control), judged(below, x=1.0)) is smaller
 
 
+def test_touching_the_estimate_is_not_clearly_smaller() -> None:
+    below = LEVEL | {"range": [-INF, 1.5]}
+    for criterion, end in ((LEVEL, "high"), (below, "low")):
+        holding = judged(criterion, x=1.0)
+        control = judged(criterion, x=1.0)
+        for value, smaller in ((1.0, False), (0.99 if end == "high" else 1.01, True)):
+            touching = replace(control, leaves=(replace(control.leaves[0], **{end: value}),))
+            exact = replace(holding, leaves=(replace(holding.leaves[0], estimate=1.0),))
+            assert clearly_smaller(criterion, touching, exact) is smaller
+
+
 def test_shares_and_ratios_have_a_direction_too() -> None:
     rate = {"kind": "rate", "event": "e", "above": 0.5}
 
@@ -63,7 +75,8 @@ def test_shares_and_ratios_have_a_direction_too() -> None:
 
 def test_two_sided_regions_have_no_smaller_side() -> None:
     inside = LEVEL | {"range": [0.5, 1.5]}
-    assert not clearly_smaller(inside, judged(inside, x=0.1), judged(inside, x=1.0))
+    for control in (0.1, 3.0):
+        assert not clearly_smaller(inside, judged(inside, x=control), judged(inside, x=1.0))
     assert not clearly_smaller(EXACT, judged(EXACT, x=0.1), judged(EXACT, x=1.0))
 
 

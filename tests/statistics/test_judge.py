@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from claims.statistics import Judgement, judge
-from claims.statistics.criteria import Leaf
+from claims.statistics import Judgement, complete, judge
+from claims.statistics.course import Step, course, states
+from claims.statistics.criteria import Leaf, tree
 from claims.statistics.reasons import failing_word
 from claims.statistics.tests import MeanSample, MedianSample, PropSample
 
@@ -400,6 +401,34 @@ def test_all_takes_the_larger_ph_and_the_corrected_smaller_pf() -> None:
     assert (found.hold_cp, found.fail_cp) == (min(one.hold_cp, two.hold_cp), max(one.fail_cp, two.fail_cp))
     assert found.estimate == y.mean()
     assert [leaf.estimate for leaf in found.leaves] == [x.mean(), y.mean()]
+
+
+def test_all_and_any_of_what_fails() -> None:
+    x, y = normal(16, mean=-0.8), normal(16, mean=-0.4, seed=1)
+    one, two = judged(LEVEL, x=x).pf, judged(LEVEL, x=y).pf
+    assert one < 0.5 < 1.0 >= two > one
+    both = [LEVEL, LEVEL | {"outcome": "y"}]
+    assert judged({"all": both}, x=x, y=y).pf == min(1.0, 2 * one)
+    assert judged({"any": both}, x=x, y=y).pf == two
+
+
+@pytest.mark.parametrize("criterion", [DIFF | {"margin": 0.1}, BEST, {"any": [DIFF, SAME | {"outcome": "c", "n": 8}]}])
+def test_a_batch_is_judged_as_its_rows(criterion: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    batch = {
+        name: np.minimum(rng.uniform(0, high, (6, 32)), 1.0) for name, high in (("a", 2.5), ("b", 2.5), ("c", 1.5))
+    }
+    batch["c"][:2] = 1.0
+    node = tree(complete(criterion), {})
+    looks = (8, 16, 32)
+    steps = [Step(n, n, True) for n in looks]
+    ph, pf, state = states(node, course(node, batch, steps, looks, 0.01), 0.01, 32)
+    for i in range(6):
+        one = {name: values[i] for name, values in batch.items()}
+        for j, n in enumerate(looks):
+            found = judged(criterion, looks=looks, **{name: values[:n] for name, values in one.items()})
+            assert (found.ph, found.pf, found.state) == (ph[i, j], pf[i, j], state[i, j])
+    assert len(set(state.ravel())) > 2
 
 
 def test_any_is_the_mirror_of_all() -> None:
