@@ -24,7 +24,6 @@ ONE_IMPORTER = {
     "mlflow": {"tracking"},
     "hydra": {"cli"},
     "omegaconf": {"cli"},
-    "pebble": {"engine"},
     "sqlite3": {"store", "tracking"},
 }
 

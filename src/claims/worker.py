@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 from claims.fingerprint import load_trial
@@ -29,6 +30,18 @@ def prepare(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what ends
     warnings.simplefilter("ignore")
+
+
+def serve(pipe: Connection, memory_bytes: int) -> None:
+    """The life of a worker process: calls functions that come through the pipe until the other end is gone."""
+    prepare(memory_bytes)
+    try:
+        pipe.send("ready")
+        while True:
+            function, arguments = pipe.recv()
+            pipe.send(function(*arguments))
+    except (EOFError, OSError):
+        return
 
 
 def run(jobs: Sequence[Job]) -> list[Result]:

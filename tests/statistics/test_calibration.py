@@ -1,6 +1,5 @@
 """Error rates at the margin and power beyond it, by simulation through the code that judges real conditions."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -87,7 +86,8 @@ def test_the_report_is_reproducible_and_complete(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-def test_the_command_writes_the_table(tmp_path: Path) -> None:
+def test_the_command_writes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "reports" / "calibration.md"
-    subprocess.run([sys.executable, "-m", "claims.calibration", "--quick", str(output)], check=True)
+    monkeypatch.setattr(sys, "argv", ["calibration", "--quick", str(output)])
+    calibration.main()
     assert "2000 runs per row" in output.read_text(encoding="utf-8")
