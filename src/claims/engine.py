@@ -31,8 +31,8 @@ class Engine(Protocol):
 class Local:
     """Processes of this machine, one thread each. A worker that dies is replaced and loses only its own chunk.
 
-    Each worker has a pipe and a supervising thread of its own: a death is the death of a known chunk, and there is no lock
-    that a killed process could leave locked.
+    Each worker has a pipe and a supervising thread of its own: a death is the death of a known chunk, and no lock is
+    shared that a killed process could leave locked.
     """
 
     def __init__(self, workers: int, memory_gb: float, log: Path) -> None:
