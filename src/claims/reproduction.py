@@ -12,6 +12,7 @@ from claims import engine as engines
 from claims import evidence, plan, worker
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
+from claims.fingerprint import trial_sha256
 from claims.runner import ClaimRun, Settings, Suite
 from claims.schema import Claim, plain
 from claims.store import Store
@@ -225,14 +226,8 @@ def _refuse_stale(record: Evidence, claim: Claim, settings: Settings) -> None:
             f"{path}: was run with base_seed={record['base_seed']}; only the default {settings.base_seed} is accepted"
         )
     declared = plan.sha256(plain(plan.declaration(claim, settings.alpha, record["looks"])))
-    if declared != record["declaration_sha256"] or record["trial_sha256"] != _trial(claim):
+    if declared != record["declaration_sha256"] or record["trial_sha256"] != trial_sha256(claim.trial):
         raise ClaimsError(f"{path}: claim file or trial changed after the run; run make claim CLAIM={path} again")
-
-
-def _trial(claim: Claim) -> str:
-    from claims.fingerprint import trial_sha256
-
-    return trial_sha256(claim.trial)
 
 
 def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> None:
