@@ -77,6 +77,12 @@ MISTAKES = {
         "d: {shift: 2.0, real: digits}",
         ["conditions.d.real: must be this_data or population"],
     ),
+    "review without reasons": (
+        "quantifier:",
+        "review: {sentence: 'yes', fairness: &a both arms see the same rows, falsifiable: *a, sceptic: *a, changed: *a}"
+        "\nquantifier:",
+        ["review.sentence: an answer gives its reason in at least five words, got 'yes'"],
+    ),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
 

@@ -401,8 +401,9 @@ def _accept_command(args: argparse.Namespace) -> int:
     session = _session(args)
     files = schema.files(session.places.conf)
     claims = session.claims(args.patterns)
-    source = session.places.reproduction("standard") / "evidence"
-    paths = [path for path in claims if args.patterns or (source / f"{path}.json").is_file()]
+    folders = (session.places.reproduction("standard"), session.places.reports)
+    known = {path for path in claims for folder in folders if (folder / "evidence" / f"{path}.json").is_file()}
+    paths = [path for path in claims if args.patterns or path in known]
     changed = reproduction.accept(paths, claims, session.places, session.settings, files)
     report.build(session.places.reports, session.guide)
     for path in changed:

@@ -29,8 +29,15 @@ def _name(value: str) -> str:
     return value
 
 
+def _reasoned(value: str) -> str:
+    if len(value.split()) < 5:
+        raise ValueError(f"an answer gives its reason in at least five words, got {value!r}")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Text = Annotated[str, Field(min_length=1)]
+Answer = Annotated[str, AfterValidator(_reasoned)]
 Parameters = dict[str, Any]
 
 
@@ -82,6 +89,16 @@ class Revision(_Strict):
     why: Text
 
 
+class Review(_Strict):
+    """What a second reader, who did not write the claim, answered; reasons, not yes or no."""
+
+    sentence: Answer
+    fairness: Answer
+    falsifiable: Answer
+    sceptic: Answer
+    changed: Answer
+
+
 class ClaimFile(_Strict):
     """One claim as its file says it (DESIGN: a claim file)."""
 
@@ -100,7 +117,7 @@ class ClaimFile(_Strict):
     notes: str = ""
     references: list[str] = Field(default_factory=list)
     revisions: list[Revision] = Field(default_factory=list)
-    review: str = ""
+    review: Review | None = None
 
 
 class Claim(ClaimFile):
@@ -184,7 +201,7 @@ def _fault(fault: Mapping[str, Any], content: Mapping[str, Any]) -> str:
 
 
 def _keys_at(location: list[str]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"guide": Place, "controls": Controls, "revisions": Revision}
+    models: dict[str, type[BaseModel]] = {"guide": Place, "controls": Controls, "revisions": Revision, "review": Review}
     model = models.get(location[0], ClaimFile) if location else ClaimFile
     return list(model.model_fields)
 

@@ -55,6 +55,7 @@ def provenance(evidence: Record, run: Record | None) -> Facts:
         *((f"Revision {i}", f"{r['what']} Why: {r['why']}") for i, r in enumerate(evidence["revisions"], 1)),
         *(("Earlier verdict", words.previous(one)) for one in evidence["previous"]),
         *(("Literature", reference) for reference in evidence["references"]),
+        *words.review(evidence),
     )
 
 
