@@ -8,9 +8,6 @@ from claims.report import words
 from claims.report.words import Record
 from claims.statistics import Published, error_statement
 
-EXPORTS = ("evidence.csv", "references.bib", "junit.xml")
-"""Files for machines beside the pages."""
-
 
 @dataclass(frozen=True)
 class Table:
