@@ -339,8 +339,11 @@ def _show_command(args: argparse.Namespace) -> int:
 
 
 def _check_command(args: argparse.Namespace) -> int:
+    from claims import contract
+
     session = _session(args)
     claims = session.claims(args.patterns)
+    contract.refuse_broken_modules(claims.values())
     say(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
     return 0
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from claims import contract, evidence, plan, worker
 from claims import engine as engines
-from claims import evidence, plan, worker
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
@@ -94,6 +94,7 @@ def run(
             told(finished)
     if not pending:
         return outcome
+    contract.refuse_broken_modules(r.claim for r in pending)
     with store.writing():
         plain_runs = [r for r in pending if not r.claim.timed]
         timed = [r for r in pending if r.claim.timed]
