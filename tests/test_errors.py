@@ -1,6 +1,11 @@
 """Every typical mistake gives one clear line: field, rule, value, next step; no traceback, nothing written."""
 
+import importlib
+import sys
+
 import pytest
+
+from claims import cli, fingerprint
 
 GOOD = """\
 statement: Treated is higher than plain.
@@ -77,6 +82,12 @@ MISTAKES = {
         "d: {shift: 2.0, real: digits}",
         ["conditions.d.real: must be this_data or population"],
     ),
+    "review without reasons": (
+        "quantifier:",
+        "review: {sentence: 'yes', fairness: &a both arms see the same rows, falsifiable: *a, sceptic: *a, changed: *a}"
+        "\nquantifier:",
+        ["review.sentence: an answer gives its reason in at least five words, got 'yes'"],
+    ),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
 
@@ -95,27 +106,24 @@ def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, seen, mistake, c
 
 def in_process(project, capsys, monkeypatch, *arguments):
     """The command's output, run in this process: a check costs milliseconds, an interpreter a second."""
-    import importlib
-    import sys
-
-    from claims import cli, fingerprint
-
-    for name in [n for n in sys.modules if n == "experiments" or n.startswith("experiments.")]:
-        monkeypatch.delitem(sys.modules, name)
-    for function in vars(fingerprint).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
-    importlib.invalidate_caches()
     monkeypatch.chdir(project.root)
     monkeypatch.syspath_prepend(str(project.root))
+    forget_experiments()
     code = cli.main(list(arguments))
-    for function in vars(fingerprint).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
+    forget_experiments()
     assert code == 2
     captured = capsys.readouterr()
     assert "Traceback" not in captured.out + captured.err
     return captured.err
+
+
+def forget_experiments():
+    for name in [n for n in sys.modules if n.partition(".")[0] == "experiments"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    for function in vars(fingerprint).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
 
 
 def test_the_unchanged_file_is_accepted(project, seen):
@@ -162,6 +170,24 @@ def test_a_mistake_on_the_command_line_is_told(project, seen, arguments, told):
     assert done.returncode == 2
     assert told in seen(done)
     assert not (project.root / "build" / "reproduction").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("import no_such_library", "(ModuleNotFoundError: No module named 'no_such_library'); mend the module"),
+        ("def broken(:", "cannot be imported (SyntaxError: "),
+    ],
+)
+def test_a_module_that_cannot_be_imported(project, capsys, monkeypatch, line, told):
+    """Told by the check, and by a run before it computes anything."""
+    project.claim("toy/some-claim", GOOD)
+    module = project.root / "experiments" / "toy.py"
+    module.write_text(f"{line}\n{module.read_text()}")
+    for command in ("check", "reproduce"):
+        shown = in_process(project, capsys, monkeypatch, command)
+        assert shown.startswith("claims: toy/some-claim: trial: experiments.toy cannot be imported (")
+        assert told in shown
 
 
 def test_two_claims_of_one_id(project, capsys, monkeypatch):

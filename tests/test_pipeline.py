@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -115,6 +116,22 @@ def test_a_changed_declaration_needs_a_revision_which_draws_fresh_seeds(plain, s
     assert after["previous"][0]["declaration"] == before["declaration"]
     drawn = [set(record["conditions"][0]["outcomes"]["treated"]) for record in (before, after)]
     assert not drawn[0] & drawn[1]
+
+
+def test_words_move_into_the_evidence_without_a_run(plain, seen):
+    plain.run("reproduce")
+    plain.run("accept")
+    shutil.rmtree(plain.root / "build")
+    path = plain.root / "conf" / "claim" / "toy" / "plain.yaml"
+    text = path.read_text()
+    path.write_text(text + "notes: It was seen.\n")
+    assert "1 changed" in seen(plain.run("accept"))
+    after = evidence.read(plain.root / "reports" / "evidence" / "toy" / "plain.json")
+    assert after["notes"] == "It was seen."
+    path.write_text(text.replace("margin: 0.5", "margin: 0.4"))
+    refused = plain.run("accept")
+    assert refused.returncode == 2
+    assert "changed after the run" in seen(refused)
 
 
 def test_a_trial_that_gives_other_outcomes_needs_a_revision_but_a_tidier_one_does_not(plain, seen):

@@ -339,8 +339,11 @@ def _show_command(args: argparse.Namespace) -> int:
 
 
 def _check_command(args: argparse.Namespace) -> int:
+    from claims import contract
+
     session = _session(args)
     claims = session.claims(args.patterns)
+    contract.refuse_broken_modules(claims.values())
     say(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
     return 0
 
@@ -401,8 +404,9 @@ def _accept_command(args: argparse.Namespace) -> int:
     session = _session(args)
     files = schema.files(session.places.conf)
     claims = session.claims(args.patterns)
-    source = session.places.reproduction("standard") / "evidence"
-    paths = [path for path in claims if args.patterns or (source / f"{path}.json").is_file()]
+    folders = (session.places.reproduction("standard"), session.places.reports)
+    known = {path for path in claims for folder in folders if (folder / "evidence" / f"{path}.json").is_file()}
+    paths = [path for path in claims if args.patterns or path in known]
     changed = reproduction.accept(paths, claims, session.places, session.settings, files)
     report.build(session.places.reports, session.guide)
     for path in changed:
