@@ -2,6 +2,8 @@
 
 import pytest
 
+from claims import cli
+
 GOOD = """\
 statement: Treated is higher than plain.
 guide: {sections: [2], lines: ["50-56"]}
@@ -81,41 +83,31 @@ MISTAKES = {
 }
 
 
+@pytest.fixture
+def told_in_process(project, capsys, monkeypatch, experiments_at):
+    """What a command that ends with 2 says; run in this process, since an interpreter costs a second."""
+
+    def told(*arguments):
+        experiments_at(project.root)
+        monkeypatch.chdir(project.root)
+        assert cli.main(list(arguments)) == 2
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        return captured.err
+
+    return told
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, seen, mistake, capsys, monkeypatch):
+def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, mistake, told_in_process):
     before, after, told = MISTAKES[mistake]
     assert before in GOOD
     project.claim("toy/some-claim", GOOD.replace(before, after, 1))
-    shown = in_process(project, capsys, monkeypatch, "check")
+    shown = told_in_process("check")
     lines = [line for line in shown.splitlines() if line.strip()]
     assert all(part in shown for part in told), shown
     assert len(lines) == 1, shown
     assert lines[0].startswith("claims: ")
-
-
-def in_process(project, capsys, monkeypatch, *arguments):
-    """The command's output, run in this process: a check costs milliseconds, an interpreter a second."""
-    import importlib
-    import sys
-
-    from claims import cli, fingerprint
-
-    for name in [n for n in sys.modules if n == "experiments" or n.startswith("experiments.")]:
-        monkeypatch.delitem(sys.modules, name)
-    for function in vars(fingerprint).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
-    importlib.invalidate_caches()
-    monkeypatch.chdir(project.root)
-    monkeypatch.syspath_prepend(str(project.root))
-    code = cli.main(list(arguments))
-    for function in vars(fingerprint).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
-    assert code == 2
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.out + captured.err
-    return captured.err
 
 
 def test_the_unchanged_file_is_accepted(project, seen):
@@ -123,7 +115,7 @@ def test_the_unchanged_file_is_accepted(project, seen):
     assert project.run("check").returncode == 0
 
 
-def test_every_fault_of_a_file_is_told_at_once(project, capsys, monkeypatch):
+def test_every_fault_of_a_file_is_told_at_once(project, told_in_process):
     project.claim(
         "toy/some-claim",
         GOOD.replace("a: treated", "a: x")
@@ -132,7 +124,7 @@ def test_every_fault_of_a_file_is_told_at_once(project, capsys, monkeypatch):
         .replace("typically", "always")
         .replace("[2]", "[96]"),
     )
-    shown = in_process(project, capsys, monkeypatch, "check")
+    shown = told_in_process("check")
     assert len(shown.strip().splitlines()) >= 3
 
 
@@ -164,12 +156,10 @@ def test_a_mistake_on_the_command_line_is_told(project, seen, arguments, told):
     assert not (project.root / "build" / "reproduction").exists()
 
 
-def test_two_claims_of_one_id(project, capsys, monkeypatch):
+def test_two_claims_of_one_id(project, told_in_process):
     project.claim("toy/some-claim", GOOD)
     project.claim("other/some-claim", GOOD)
-    assert "the id 'some-claim' is already taken by other/some-claim" in in_process(
-        project, capsys, monkeypatch, "check"
-    )
+    assert "the id 'some-claim' is already taken by other/some-claim" in told_in_process("check")
 
 
 @pytest.mark.parametrize("place", ["build", "build/store.sqlite", "build/reproduction"])

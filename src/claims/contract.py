@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from claims import plan, schema, statistics
 from claims.errors import ClaimsError, nearest
-from claims.fingerprint import load_trial, reached_code
+from claims.fingerprint import reached_code, signature
 from claims.guide import Guide
 from claims.schema import Claim
 from claims.statistics.controls import parts
@@ -53,26 +53,24 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     for name in sorted(shared):
         yield f"controls.{name}: the name is used twice; conditions and controls need names of their own"
     try:
-        trial = load_trial(claim.trial)
+        taken = signature(claim.trial)
     except ClaimsError as error:
         yield str(error)
         return
-    except Exception as error:
-        module = claim.trial.rpartition(".")[0]
-        yield f"trial: {module} cannot be imported ({type(error).__name__}: {error}); mend the module"
-        return
-    first = next(iter(inspect.signature(trial).parameters), "")
+    first = next(iter(taken.parameters), "")
     if first not in ("seed", "seeds"):
         rule_ = "must be seed, or seeds for a batched trial"
         yield f"trial: the first parameter of {claim.trial} {rule_}, got {first or 'none'!r}; rename it"
-    if not strangers:
-        yield from _call_faults(claim, rule, trial)
+    elif not strangers:
+        yield from _call_faults(claim, rule, taken)
 
 
 def _text_faults(claim: Claim) -> Iterator[str]:
     for field, text in _texts(claim.model_dump()):
         if "${" in text:
             yield f"{field}: must not hold ${{...}}, which Hydra would replace; write the value itself"
+        if text.startswith("TODO"):
+            yield f"{field}: still says {text!r}; write what is asked for"
 
 
 def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
@@ -101,13 +99,13 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
 
 
-def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, trial: Any) -> Iterator[str]:
-    told: set[str] = set()
+def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, taken: inspect.Signature) -> Iterator[str]:
+    told, trial = set[str](), claim.trial.rpartition(".")[2]
     for cell in plan.cells(claim):
         where = f"{'conditions' if cell.role == 'condition' else f'controls.{cell.role}'}.{cell.name}"
         if cell.real is not None and cell.real not in get_args(schema.Real):
             yield f"{where}.real: must be this_data or population, got {cell.real!r}"
-        for fault in schema.parameter_faults(trial, cell.parameters, where):
+        for fault in schema.parameter_faults(trial, taken, cell.parameters, where):
             if fault.partition(": ")[2] not in told:  # a shared parameter is wrong once, not once per condition
                 told.add(fault.partition(": ")[2])
                 yield fault

@@ -29,21 +29,55 @@ def load_trial(path: str) -> Callable[..., Any]:
     """The trial function named by a dotted path inside `experiments`.
 
     Raises:
+        ClaimsError: The path lies outside `experiments`, or names no function there; its module cannot be imported.
+    """
+    _definition(path)
+    module_name, _, name = path.rpartition(".")
+    try:
+        trial: Callable[..., Any] = getattr(importlib.import_module(module_name), name)
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise ClaimsError(f"trial: {module_name} cannot be imported ({told}); mend the module") from None
+    return trial
+
+
+@cache
+def signature(path: str) -> inspect.Signature:
+    """The parameters of a trial as its source declares them; importing what it imports would take seconds.
+
+    Raises:
         ClaimsError: The path lies outside `experiments`, or names no function there.
     """
+    given = _definition(path).args
+    positional = [*given.posonlyargs, *given.args]
+    bare = len(positional) - len(given.defaults)
+    found = [_parameter(arg, i >= bare) for i, arg in enumerate(positional)]
+    pairs = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    found += [_parameter(arg, default is not None, inspect.Parameter.KEYWORD_ONLY) for arg, default in pairs]
+    found += [_parameter(given.kwarg, False, inspect.Parameter.VAR_KEYWORD)] if given.kwarg else []
+    return inspect.Signature(found)
+
+
+def _parameter(arg: ast.arg, optional: bool, kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD) -> inspect.Parameter:
+    return inspect.Parameter(arg.arg, kind, default=None if optional else inspect.Parameter.empty)
+
+
+def _definition(path: str) -> ast.FunctionDef:
+    """Where a trial is defined."""
     module_name, _, name = path.rpartition(".")
     if not module_name.startswith(f"{PACKAGE}."):
         raise ClaimsError(
             f"trial: must be a function of {PACKAGE}/, got {path!r}; write it as {PACKAGE}.<topic>.<name>"
         )
-    if importlib.util.find_spec(PACKAGE) is None or importlib.util.find_spec(module_name) is None:
+    if not _is_module(module_name):
         raise ClaimsError(f"trial: there is no module {module_name!r}; create {module_name.replace('.', '/')}.py")
-    module = importlib.import_module(module_name)
-    trial = getattr(module, name, None)
-    if not inspect.isfunction(trial) or trial.__module__ != module_name:
-        names = [n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module_name]
-        raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, names)}")
-    return trial
+    try:
+        functions = {n: node for n, node in _definitions(module_name).items() if isinstance(node, ast.FunctionDef)}
+    except SyntaxError as error:
+        raise ClaimsError(f"trial: {module_name} is no Python ({error}); mend the module") from None
+    if name not in functions:
+        raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, functions)}")
+    return functions[name]
 
 
 @cache
@@ -59,7 +93,7 @@ def trial_sha256(path: str) -> str:
 @cache
 def reached_code(path: str) -> tuple[str, ...]:
     """The code behind `trial_sha256`: per reached name a line with its place, then its source without docstrings."""
-    load_trial(path)
+    _definition(path)
     module_name, _, name = path.rpartition(".")
     return tuple(sorted(_reached(module_name, name, set())))
 
@@ -78,11 +112,24 @@ def versions(path: str) -> dict[str, str]:
 
 
 @cache
+def _file(module_name: str) -> Path | None:
+    """The file of a project module, found without importing what it lies in; None where there is none."""
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or package.origin is None or module_name.partition(".")[0] != PACKAGE:
+        return None
+    place = Path(package.origin).parent.joinpath(*module_name.split(".")[1:])
+    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
+
+
 def _source(module_name: str) -> Path:
-    spec = importlib.util.find_spec(module_name)
-    if spec is None or spec.origin is None:
+    file = _file(module_name)
+    if file is None:
         raise ClaimsError(f"trial: cannot read the source of {module_name}; is it a plain Python file?")
-    return Path(spec.origin)
+    return file
+
+
+def _is_module(name: str) -> bool:
+    return _file(name) is not None
 
 
 @cache
@@ -115,9 +162,8 @@ def _reached(module_name: str, name: str, seen: set[tuple[str, str]]) -> Iterato
     if statement is None:
         if hasattr(builtins, name):
             return
-        submodule = f"{module_name}.{name}"
-        if importlib.util.find_spec(module_name) is not None and _is_module(submodule):
-            yield from _whole(submodule, seen)
+        if _is_module(f"{module_name}.{name}"):
+            yield from _whole(f"{module_name}.{name}", seen)
         return
     if isinstance(statement, ast.Import | ast.ImportFrom):
         yield from _imported(module_name, statement, name, seen)
@@ -165,13 +211,6 @@ def _absolute(module_name: str, statement: ast.ImportFrom) -> str:
         return statement.module or ""
     package = module_name if _source(module_name).name == "__init__.py" else module_name.rpartition(".")[0]
     return importlib.util.resolve_name("." * statement.level + (statement.module or ""), package)
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _data_file(text: str) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """From a claim to its replicates: cells (conditions and controls), seeds, blocks, jobs and their keys."""
 
 import hashlib
-import inspect
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from claims import statistics
-from claims.fingerprint import load_trial, trial_sha256, versions
+from claims.fingerprint import signature, trial_sha256, versions
 from claims.job import Job
 from claims.schema import Claim
 
@@ -64,7 +63,7 @@ def blocks(last: int) -> list[tuple[int, int]]:
 
 def batched(trial: str) -> bool:
     """Whether the trial takes a block of `seeds` at once."""
-    return next(iter(inspect.signature(load_trial(trial)).parameters), "") == "seeds"
+    return next(iter(signature(trial).parameters), "") == "seeds"
 
 
 def criterion(claim: Claim) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from claims import engine as engines
 from claims import evidence, plan, worker
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
-from claims.fingerprint import trial_sha256
+from claims.fingerprint import load_trial, trial_sha256
 from claims.runner import ClaimRun, Settings, Suite
 from claims.schema import Claim, plain
 from claims.store import Store
@@ -94,6 +94,8 @@ def run(
             told(finished)
     if not pending:
         return outcome
+    for run_ in pending:
+        load_trial(run_.claim.trial)  # what cannot be imported is an error of its module, not a failed replicate
     with store.writing():
         plain_runs = [r for r in pending if not r.claim.timed]
         timed = [r for r in pending if r.claim.timed]
