@@ -1,11 +1,8 @@
 """Every typical mistake gives one clear line: field, rule, value, next step; no traceback, nothing written."""
 
-import importlib
-import sys
-
 import pytest
 
-from claims import cli, fingerprint
+from claims import cli
 
 GOOD = """\
 statement: Treated is higher than plain.
@@ -92,38 +89,31 @@ MISTAKES = {
 }
 
 
+@pytest.fixture
+def told_in_process(project, capsys, monkeypatch, experiments_at):
+    """What a command that ends with 2 says; run in this process, since an interpreter costs a second."""
+
+    def told(*arguments):
+        experiments_at(project.root)
+        monkeypatch.chdir(project.root)
+        assert cli.main(list(arguments)) == 2
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        return captured.err
+
+    return told
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, seen, mistake, capsys, monkeypatch):
+def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, mistake, told_in_process):
     before, after, told = MISTAKES[mistake]
     assert before in GOOD
     project.claim("toy/some-claim", GOOD.replace(before, after, 1))
-    shown = in_process(project, capsys, monkeypatch, "check")
+    shown = told_in_process("check")
     lines = [line for line in shown.splitlines() if line.strip()]
     assert all(part in shown for part in told), shown
     assert len(lines) == 1, shown
     assert lines[0].startswith("claims: ")
-
-
-def in_process(project, capsys, monkeypatch, *arguments):
-    """The command's output, run in this process: a check costs milliseconds, an interpreter a second."""
-    monkeypatch.chdir(project.root)
-    monkeypatch.syspath_prepend(str(project.root))
-    forget_experiments()
-    code = cli.main(list(arguments))
-    forget_experiments()
-    assert code == 2
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.out + captured.err
-    return captured.err
-
-
-def forget_experiments():
-    for name in [n for n in sys.modules if n.partition(".")[0] == "experiments"]:
-        del sys.modules[name]
-    importlib.invalidate_caches()
-    for function in vars(fingerprint).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
 
 
 def test_the_unchanged_file_is_accepted(project, seen):
@@ -131,7 +121,7 @@ def test_the_unchanged_file_is_accepted(project, seen):
     assert project.run("check").returncode == 0
 
 
-def test_every_fault_of_a_file_is_told_at_once(project, capsys, monkeypatch):
+def test_every_fault_of_a_file_is_told_at_once(project, told_in_process):
     project.claim(
         "toy/some-claim",
         GOOD.replace("a: treated", "a: x")
@@ -140,7 +130,7 @@ def test_every_fault_of_a_file_is_told_at_once(project, capsys, monkeypatch):
         .replace("typically", "always")
         .replace("[2]", "[96]"),
     )
-    shown = in_process(project, capsys, monkeypatch, "check")
+    shown = told_in_process("check")
     assert len(shown.strip().splitlines()) >= 3
 
 
@@ -179,23 +169,21 @@ def test_a_mistake_on_the_command_line_is_told(project, seen, arguments, told):
         ("def broken(:", "cannot be imported (SyntaxError: "),
     ],
 )
-def test_a_module_that_cannot_be_imported(project, capsys, monkeypatch, line, told):
+def test_a_module_that_cannot_be_imported(project, told_in_process, line, told):
     """Told by the check, and by a run before it computes anything."""
     project.claim("toy/some-claim", GOOD)
     module = project.root / "experiments" / "toy.py"
     module.write_text(f"{line}\n{module.read_text()}")
     for command in ("check", "reproduce"):
-        shown = in_process(project, capsys, monkeypatch, command)
+        shown = told_in_process(command)
         assert shown.startswith("claims: toy/some-claim: trial: experiments.toy cannot be imported (")
         assert told in shown
 
 
-def test_two_claims_of_one_id(project, capsys, monkeypatch):
+def test_two_claims_of_one_id(project, told_in_process):
     project.claim("toy/some-claim", GOOD)
     project.claim("other/some-claim", GOOD)
-    assert "the id 'some-claim' is already taken by other/some-claim" in in_process(
-        project, capsys, monkeypatch, "check"
-    )
+    assert "the id 'some-claim' is already taken by other/some-claim" in told_in_process("check")
 
 
 @pytest.mark.parametrize("place", ["build", "build/store.sqlite", "build/reproduction"])

@@ -91,6 +91,8 @@ def _text_faults(claim: Claim) -> Iterator[str]:
     for field, text in _texts(claim.model_dump()):
         if "${" in text:
             yield f"{field}: must not hold ${{...}}, which Hydra would replace; write the value itself"
+        if text.startswith("TODO"):
+            yield f"{field}: still says {text!r}; write what is asked for"
 
 
 def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
