@@ -146,7 +146,7 @@ def _hint(name: str, files: Mapping[str, Path]) -> str:
 
 def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namespace) -> int:
     """Runs claims, writes evidence and pages beside the committed ones, mirrors to MLflow and compares."""
-    from claims import evidence, report, reproduction
+    from claims import evidence, report, reproduction, schema
     from claims.progress import Shown, claim_table, suite_table
     from claims.store import Store
 
@@ -157,8 +157,7 @@ def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namesp
         outcome = reproduction.run(list(claims.values()), session.settings, session.engine, store, shown.told)
     store.close()
     found = reproduction.write(outcome, places, target, committed)
-    if not getattr(args, "one", False):
-        reproduction.remove_strangers(target, {**claims, **committed} if args.patterns or args.shard else claims)
+    reproduction.remove_strangers(target, schema.files(places.conf))
     report.build(target, session.guide)
     if outcome.computed:
         _mirror(session, found, target, exploratory=False)

@@ -19,8 +19,8 @@ from claims.errors import ClaimsError, nearest
 PACKAGE = "experiments"
 # Libraries whose version can change a number. Import names that differ from the distribution's are mapped below.
 NUMERICAL = frozenset(
-    {"imbalanced-learn", "joblib", "lightgbm", "mlflow", "networkx", "numpy", "optuna", "pandas", "scikit-learn"}
-    | {"scipy", "statsmodels", "torch", "xgboost"}
+    {"imbalanced-learn", "joblib", "lightgbm", "lime", "mlflow", "mlxtend", "networkx", "numba", "numpy", "optuna"}
+    | {"pandas", "scikit-learn", "scipy", "shap", "statsmodels", "torch", "xgboost"}
 )
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
 
