@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.polynomial.chebyshev import chebvander
 from sklearn.datasets import make_friedman1
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeRegressor
 
-from experiments.common import streams
+from experiments.common import networks, streams
 from experiments.common.data import bundled, shares
 
 Table = tuple[np.ndarray, np.ndarray]
@@ -157,4 +158,123 @@ FAMILIES = {
     "neighbours": _neighbours,
     "features": _features,
     "network": _network,
+}
+
+
+def bias_and_variance(
+    seed: int, *, steps: list[int], family: str, data: str, n: int, noise: float = 0.0, sets: int = 12, trees: int = 1
+) -> dict[str, list[float]]:
+    """Squared bias and variance of one family of models from simple to complex, in units of the target's variance.
+
+    Every setting is fitted to the same disjoint training sets and predicts the same fixed rows. The mean of a bundled
+    set's target is not known, so its noise counts as bias there: the same number at every step.
+
+    Args:
+        seed: Draws rows, noise and what is random in fitting.
+        steps: Steps of the family's ladder, from 1 (simplest) to 10.
+        family: A key of PREDICTORS.
+        data: As for `error_by_complexity`; for networks the name of a bundled set with classes, coded as 0 and 1.
+        n: Rows of each training set.
+        noise: Standard deviation of the noise of generated targets.
+        sets: Training sets, at least 2.
+        trees: Trees of a forest.
+
+    Returns:
+        `bias`: mean over the predicted rows of the squared distance of the mean prediction from the target, without
+        what the finite number of training sets adds; may be slightly negative. `variance`: of the prediction across
+        training sets. Both per step.
+    """
+    drawing, fitting = streams(seed, 2)
+    trainings, X, target = _repeated(drawing, data, n, noise, sets)
+    settings = [LADDERS[family][step - 1] for step in steps]
+    predicted = PREDICTORS[family](fitting, settings, trainings, X, trees)  # (settings, sets, rows) or (..., outputs)
+    unit = target.var(axis=0).sum()
+    variance = predicted.var(axis=1, ddof=1)
+    bias = (predicted.mean(axis=1) - target) ** 2 - variance / sets
+    per_row = [np.reshape(part, (len(steps), len(X), -1)).sum(axis=2).mean(axis=1) / unit for part in (bias, variance)]
+    return {"bias": per_row[0].tolist(), "variance": per_row[1].tolist()}
+
+
+def _repeated(seed: int, data: str, n: int, noise: float, sets: int) -> tuple[list[Table], np.ndarray, np.ndarray]:
+    """Training sets, and the rows to predict with their target: its mean where that is known."""
+    rng = np.random.default_rng(seed)
+    if data in ("sine", "friedman"):
+        X = rng.random((sets * n + 400, 1 if data == "sine" else 10))
+        mean = np.sin(2 * np.pi * X[:, 0]) if data == "sine" else _friedman(X)
+        y = mean + noise * rng.normal(size=len(X))
+        X = X if data == "sine" else np.sqrt(12) * (X - 0.5)
+        drawn = np.split(np.arange(sets * n), sets)
+        return [(X[rows], y[rows]) for rows in drawn], X[sets * n :], mean[sets * n :]
+    X, y = bundled(data)
+    target = (y[:, None] == np.unique(y)).astype(float) if data == "digits" else (y - y.mean()) / y.std()
+    *drawn, fixed = shares(seed, len(X), *[n] * sets)
+    return [(X[rows], target[rows]) for rows in drawn], X[fixed], target[fixed]
+
+
+def _friedman(X: np.ndarray) -> np.ndarray:
+    """Mean of the target of scikit-learn's make_friedman1 (Friedman 1991)."""
+    return 10 * np.sin(np.pi * X[:, 0] * X[:, 1]) + 20 * (X[:, 2] - 0.5) ** 2 + 10 * X[:, 3] + 5 * X[:, 4]
+
+
+def _polynomials(seed: int, degrees: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int) -> np.ndarray:
+    def fitted(degree: int, train: Table) -> np.ndarray:
+        basis, basis_test = (chebvander(2 * rows[:, 0] - 1, degree) for rows in (train[0], X))
+        return basis_test @ np.linalg.lstsq(basis, train[1])[0]
+
+    return np.array([[fitted(int(degree), train) for train in trainings] for degree in degrees])
+
+
+def _forests(seed: int, depths: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int) -> np.ndarray:
+    """One tree per training set, or a forest."""
+    grown = []
+    for train, one in zip(trainings, streams(seed, len(trainings)), strict=True):
+        forest = RandomForestRegressor(trees, bootstrap=trees > 1, random_state=one).fit(*train)
+        grown.append(np.mean([_cut(tree, depths, X) for tree in forest.estimators_], axis=0))
+    return np.stack(grown, axis=1)
+
+
+def _nearest(seed: int, sizes: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int) -> np.ndarray:
+    means = []
+    for columns, y in trainings:
+        rows = NearestNeighbors(n_neighbors=int(sizes[0])).fit(columns).kneighbors(X, return_distance=False)
+        means.append([y[rows[:, : int(size)]].mean(axis=1) for size in sizes])
+    return np.stack(means, axis=1)
+
+
+def _random_features(
+    seed: int, ratios: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int
+) -> np.ndarray:
+    """Cosines of random directions, drawn anew for each training set as a network's initial weights are."""
+    predicted = []
+    for (columns, y), one in zip(trainings, streams(seed, len(trainings)), strict=True):
+        rng, most = np.random.default_rng(one), int(ratios[-1] * len(y))
+        W, b = rng.normal(size=(X.shape[1], most)) / np.sqrt(X.shape[1]), rng.uniform(0, 2 * np.pi, most)
+        hidden, hidden_test = (np.cos(rows @ W + b) for rows in (columns, X))
+        sizes = [max(1, round(ratio * len(y))) for ratio in ratios]
+        predicted.append([hidden_test[:, :p] @ np.linalg.lstsq(hidden[:, :p], y)[0] for p in sizes])
+    return np.stack(predicted, axis=1)
+
+
+def _networks(seed: int, widths: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int) -> np.ndarray:
+    """One hidden layer, Adam on the squared error of its outputs, one per class; all training sets at once."""
+    seeds = streams(seed, len(trainings))
+    columns = torch.from_numpy(np.stack([rows for rows, _ in trainings]).astype(np.float32))
+    classes = torch.from_numpy(np.stack([target.argmax(axis=1) for _, target in trainings]))
+    steps = networks.batches(seeds, columns.shape[1], 20, 300)
+    rows = torch.from_numpy(X.astype(np.float32)).expand(len(seeds), -1, -1)
+    predicted = []
+    for width in widths:
+        start = networks.initial(seeds, (X.shape[1], int(width), trainings[0][1].shape[1]))
+        (fit,) = networks.trained(start, (columns, classes), steps, [0.01], loss="mse_linear")
+        predicted.append(networks.outputs(fit, rows).mT.numpy())
+    return np.array(predicted, dtype=float)
+
+
+PREDICTORS = {
+    "polynomial": _polynomials,
+    "tree": _forests,
+    "forest": _forests,
+    "neighbours": _nearest,
+    "features": _random_features,
+    "network": _networks,
 }

@@ -77,6 +77,12 @@ MISTAKES = {
         "d: {shift: 2.0, real: digits}",
         ["conditions.d.real: must be this_data or population"],
     ),
+    "review without reasons": (
+        "quantifier:",
+        "review: {sentence: 'yes', fairness: &a both arms see the same rows, falsifiable: *a, sceptic: *a, changed: *a}"
+        "\nquantifier:",
+        ["review.sentence: an answer gives its reason in at least five words, got 'yes'"],
+    ),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
 
@@ -137,6 +143,24 @@ def test_a_mistake_on_the_command_line_is_told(project, seen, arguments, told):
     assert done.returncode == 2
     assert told in seen(done)
     assert not (project.root / "build" / "reproduction").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("import no_such_library", "(ModuleNotFoundError: No module named 'no_such_library'); mend the module"),
+        ("def broken(:", "cannot be imported (SyntaxError: "),
+    ],
+)
+def test_a_module_that_cannot_be_imported(project, told_in_process, line, told):
+    """Told by the check, and by a run before it computes anything."""
+    project.claim("toy/some-claim", GOOD)
+    module = project.root / "experiments" / "toy.py"
+    module.write_text(f"{line}\n{module.read_text()}")
+    for command in ("check", "reproduce"):
+        shown = told_in_process(command)
+        assert shown.startswith("claims: toy/some-claim: trial: experiments.toy cannot be imported (")
+        assert told in shown
 
 
 def test_two_claims_of_one_id(project, told_in_process):

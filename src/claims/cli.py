@@ -157,15 +157,14 @@ def _hint(name: str, files: Mapping[str, Path]) -> str:
 
 def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namespace) -> int:
     """Runs claims, writes evidence and pages beside the committed ones, mirrors to MLflow and compares."""
-    from claims import evidence, report, reproduction
+    from claims import evidence, report, reproduction, schema
     from claims.progress import claim_table
 
     committed, places = session.committed(), session.places
     target = places.reproduction(session.profile)
     outcome = session.computed(list(claims.values()))
     found = reproduction.write(outcome, places, target, committed)
-    if not getattr(args, "one", False):
-        reproduction.remove_strangers(target, {**claims, **committed} if args.patterns or args.shard else claims)
+    reproduction.remove_strangers(target, schema.files(places.conf))
     report.build(target, session.guide)
     if outcome.computed:
         _mirror(session, found, target, exploratory=False)
@@ -332,8 +331,11 @@ def _show_command(args: argparse.Namespace) -> int:
 
 
 def _check_command(args: argparse.Namespace) -> int:
+    from claims import contract
+
     session = _session(args)
     claims = session.claims(args.patterns)
+    contract.refuse_broken_modules(claims.values())
     strangers = [fault for claim in claims.values() for fault in session.guide.strangers(claim)]
     if strangers:
         raise ClaimsError("\n".join(strangers))
@@ -391,8 +393,9 @@ def _accept_command(args: argparse.Namespace) -> int:
     session = _session(args)
     files = schema.files(session.places.conf)
     claims = session.claims(args.patterns)
-    source = session.places.reproduction("standard") / "evidence"
-    paths = [path for path in claims if args.patterns or (source / f"{path}.json").is_file()]
+    folders = (session.places.reproduction("standard"), session.places.reports)
+    known = {path for path in claims for folder in folders if (folder / "evidence" / f"{path}.json").is_file()}
+    paths = [path for path in claims if args.patterns or path in known]
     changed = reproduction.accept(paths, claims, session.places, session.settings, files)
     report.build(session.places.reports, session.guide)
     for path in changed:

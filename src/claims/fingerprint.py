@@ -5,10 +5,10 @@ import builtins
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -19,65 +19,60 @@ from claims.errors import ClaimsError, nearest
 PACKAGE = "experiments"
 # Libraries whose version can change a number. Import names that differ from the distribution's are mapped below.
 NUMERICAL = frozenset(
-    {"imbalanced-learn", "joblib", "lightgbm", "mlflow", "networkx", "numpy", "optuna", "pandas", "scikit-learn"}
-    | {"scipy", "statsmodels", "torch", "xgboost"}
+    {"imbalanced-learn", "joblib", "lightgbm", "lime", "mlflow", "mlxtend", "networkx", "numba", "numpy", "optuna"}
+    | {"pandas", "scikit-learn", "scipy", "shap", "statsmodels", "torch", "xgboost"}
 )
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
 
 
-def load_trial(path: str) -> Callable[..., Any]:
-    """The trial function named by a dotted path inside `experiments`.
+@dataclass(frozen=True)
+class Call:
+    """How a trial is called.
 
-    Raises:
-        ClaimsError: The path lies outside `experiments`, or names no function there; its module cannot be imported.
+    Attributes:
+        first: Its first parameter, `seed` or `seeds`.
+        takes: Names of its other parameters. needs: those without a default.
+        anything: Whether it takes any name (`**options`).
     """
-    _definition(path)
-    module_name, _, name = path.rpartition(".")
-    try:
-        trial: Callable[..., Any] = getattr(importlib.import_module(module_name), name)
-    except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise ClaimsError(f"trial: {module_name} cannot be imported ({told}); mend the module") from None
-    return trial
+
+    name: str
+    first: str
+    takes: frozenset[str]
+    needs: frozenset[str]
+    anything: bool
 
 
 @cache
-def signature(path: str) -> inspect.Signature:
-    """The parameters of a trial as its source declares them; importing what it imports would take seconds.
+def call(path: str) -> Call:
+    """How the trial named by a dotted path inside `experiments` is called, from its source: imports cost seconds.
 
     Raises:
         ClaimsError: The path lies outside `experiments`, or names no function there.
     """
-    given = _definition(path).args
-    positional = [*given.posonlyargs, *given.args]
-    bare = len(positional) - len(given.defaults)
-    found = [_parameter(arg, i >= bare) for i, arg in enumerate(positional)]
-    pairs = zip(given.kwonlyargs, given.kw_defaults, strict=True)
-    found += [_parameter(arg, default is not None, inspect.Parameter.KEYWORD_ONLY) for arg, default in pairs]
-    found += [_parameter(given.kwarg, False, inspect.Parameter.VAR_KEYWORD)] if given.kwarg else []
-    return inspect.Signature(found)
-
-
-def _parameter(arg: ast.arg, optional: bool, kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD) -> inspect.Parameter:
-    return inspect.Parameter(arg.arg, kind, default=None if optional else inspect.Parameter.empty)
-
-
-def _definition(path: str) -> ast.FunctionDef:
-    """Where a trial is defined."""
     module_name, _, name = path.rpartition(".")
     if not module_name.startswith(f"{PACKAGE}."):
         raise ClaimsError(
             f"trial: must be a function of {PACKAGE}/, got {path!r}; write it as {PACKAGE}.<topic>.<name>"
         )
-    if not _is_module(module_name):
+    if _file(module_name) is None:
         raise ClaimsError(f"trial: there is no module {module_name!r}; create {module_name.replace('.', '/')}.py")
-    try:
-        functions = {n: node for n, node in _definitions(module_name).items() if isinstance(node, ast.FunctionDef)}
-    except SyntaxError as error:
-        raise ClaimsError(f"trial: {module_name} is no Python ({error}); mend the module") from None
+    functions = {n: s for n, s in _definitions(module_name).items() if isinstance(s, ast.FunctionDef)}
     if name not in functions:
         raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, functions)}")
-    return functions[name]
+    given = functions[name].args
+    plain = [a.arg for a in (*given.posonlyargs, *given.args)]
+    first = next(iter(plain), "")
+    optional = set(plain[len(plain) - len(given.defaults) :])
+    optional |= {a.arg for a, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is not None}
+    takes = frozenset(a.arg for a in (*given.args, *given.kwonlyargs)) - {first}
+    return Call(name, first, takes, takes - optional, given.kwarg is not None)
+
+
+def load_trial(path: str) -> Callable[..., Any]:
+    """The trial function itself, which imports its module."""
+    module_name, _, name = path.rpartition(".")
+    trial: Callable[..., Any] = getattr(importlib.import_module(module_name), name)
+    return trial
 
 
 @cache
@@ -93,7 +88,7 @@ def trial_sha256(path: str) -> str:
 @cache
 def reached_code(path: str) -> tuple[str, ...]:
     """The code behind `trial_sha256`: per reached name a line with its place, then its source without docstrings."""
-    _definition(path)
+    call(path)
     module_name, _, name = path.rpartition(".")
     return tuple(sorted(_reached(module_name, name, set())))
 
@@ -113,12 +108,12 @@ def versions(path: str) -> dict[str, str]:
 
 @cache
 def _file(module_name: str) -> Path | None:
-    """The file of a project module, found without importing what it lies in; None where there is none."""
-    package = importlib.util.find_spec(PACKAGE)
-    if package is None or package.origin is None or module_name.partition(".")[0] != PACKAGE:
+    """The file of a module of the project; `find_spec` would import the modules above it."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations or module_name.partition(".")[0] != PACKAGE:
         return None
-    place = Path(package.origin).parent.joinpath(*module_name.split(".")[1:])
-    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()), None)
+    stem = Path(spec.submodule_search_locations[0], *module_name.split(".")[1:])
+    return next((file for file in (stem / "__init__.py", stem.with_suffix(".py")) if file.is_file()), None)
 
 
 def _source(module_name: str) -> Path:
@@ -126,10 +121,6 @@ def _source(module_name: str) -> Path:
     if file is None:
         raise ClaimsError(f"trial: cannot read the source of {module_name}; is it a plain Python file?")
     return file
-
-
-def _is_module(name: str) -> bool:
-    return _file(name) is not None
 
 
 @cache
@@ -162,8 +153,9 @@ def _reached(module_name: str, name: str, seen: set[tuple[str, str]]) -> Iterato
     if statement is None:
         if hasattr(builtins, name):
             return
-        if _is_module(f"{module_name}.{name}"):
-            yield from _whole(f"{module_name}.{name}", seen)
+        submodule = f"{module_name}.{name}"
+        if _file(submodule):
+            yield from _whole(submodule, seen)
         return
     if isinstance(statement, ast.Import | ast.ImportFrom):
         yield from _imported(module_name, statement, name, seen)
@@ -194,7 +186,7 @@ def _imported(
         origin = _absolute(module_name, statement)
         if origin.partition(".")[0] != PACKAGE:
             yield f"from {origin} import {alias.name} as {name}"
-        elif _is_module(f"{origin}.{alias.name}"):
+        elif _file(f"{origin}.{alias.name}"):
             yield from _whole(f"{origin}.{alias.name}", seen)
         else:
             yield from _reached(origin, alias.name, seen)
@@ -252,7 +244,7 @@ def _project_modules(module_name: str, seen: set[str]) -> set[str]:
         else:
             continue
         for target in targets:
-            if target.partition(".")[0] == PACKAGE and _is_module(target):
+            if target.partition(".")[0] == PACKAGE and _file(target):
                 _project_modules(target, seen)
     return seen
 

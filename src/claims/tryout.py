@@ -16,7 +16,7 @@ from scipy import stats
 
 from claims import plan, statistics, worker
 from claims.errors import ClaimsError
-from claims.fingerprint import load_trial, signature
+from claims.fingerprint import call, load_trial
 from claims.job import Job, Result
 from claims.runner import Settings, outcome_arrays
 from claims.schema import Claim
@@ -124,7 +124,7 @@ def _bad(jobs: Sequence[Job], results: Sequence[Result]) -> Iterator[str]:
 
 
 def _neighbours(job: Job) -> Iterator[str]:
-    if "n_steps" in signature(job.trial).parameters:
+    if "n_steps" in call(job.trial).takes:
         job = replace(job, parameters={**job.parameters, "n_steps": STEPS})
     whole, *alone = _run([job, *(replace(job, seeds=(seed,)) for seed in job.seeds)])
     for name in job.outcomes if all(r.status == "ok" for r in (whole, *alone)) else ():

@@ -47,10 +47,12 @@ def build(reports: Path, guide: Guide | None = None) -> Changes:
         "evidence.csv": export.evidence_csv(records),
         "references.bib": export.references_bib(records, runs, named),
         "junit.xml": export.junit_xml(records, runs),
+        "evidence.schema.json": (Path(__file__).parent / "templates" / "evidence.schema.json").read_text("utf-8"),
     }
     for topic in sorted({e["topic"] for e in records}):
         group = [e for e in records if e["topic"] == topic]
         pages[f"{topic}.md"] = markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
+    pages["ro-crate-metadata.json"] = export.ro_crate(records, named)
     try:
         written = [name for name, text in pages.items() if write(reports / name, text)]
         written += _draw(reports, [f"{e['topic']}/{e['id']}" for e in records])

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from claims import evidence
 from claims.errors import ClaimsError
 from claims.guide import Guide, Part
-from claims.report import Changes, edition, read, tables, words, write
+from claims.report import Changes, edition, export, read, tables, words, write
 from claims.report.tables import Table
 from claims.report.words import Record
 
@@ -49,7 +49,7 @@ def build(
     records = sorted(records, key=words.order)
     try:
         files = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ASSETS}
-        files |= {name: (reports / name).read_text(encoding="utf-8") for name in tables.EXPORTS}
+        files |= {name: (reports / name).read_text(encoding="utf-8") for name in export.EXPORTS}
         for e in records:
             names = (f"evidence/{_path(e)}.json", f"runs/{_path(e)}.json", f"figures/{_path(e)}.svg")
             files |= {n: (reports / n).read_text(encoding="utf-8") for n in names if (reports / n).is_file()}
@@ -134,6 +134,7 @@ class Pages:
         path = path or template
         shared = {
             "edition": self.about,
+            "exports": export.EXPORTS,
             "guide": self.guide,
             "nav": self.nav,
             "names": self.names,

@@ -8,9 +8,6 @@ from claims.report import words
 from claims.report.words import Record
 from claims.statistics import Published, error_statement
 
-EXPORTS = ("evidence.csv", "references.bib", "junit.xml")
-"""Files for machines beside the pages."""
-
 
 @dataclass(frozen=True)
 class Table:
@@ -55,6 +52,7 @@ def provenance(evidence: Record, run: Record | None) -> Facts:
         *((f"Revision {i}", f"{r['what']} Why: {r['why']}") for i, r in enumerate(evidence["revisions"], 1)),
         *(("Earlier verdict", words.previous(one)) for one in evidence["previous"]),
         *(("Literature", reference) for reference in evidence["references"]),
+        *words.review(evidence),
     )
 
 
