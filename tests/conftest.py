@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from claims import fingerprint
+from claims import cli, fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -177,6 +177,26 @@ def experiments_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path],
 
     yield use
     forget()
+
+
+@pytest.fixture
+def told_in_process(
+    project: Project,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    experiments_at: Callable[[Path], None],
+) -> Callable[..., str]:
+    """What a command that ends with 2 says; run in this process, since an interpreter costs a second."""
+
+    def told(*arguments: str) -> str:
+        experiments_at(project.root)
+        monkeypatch.chdir(project.root)
+        assert cli.main(list(arguments)) == 2
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        return captured.err
+
+    return told
 
 
 @pytest.fixture

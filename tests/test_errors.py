@@ -2,8 +2,6 @@
 
 import pytest
 
-from claims import cli
-
 GOOD = """\
 statement: Treated is higher than plain.
 guide: {sections: [2], lines: ["50-56"]}
@@ -87,21 +85,6 @@ MISTAKES = {
     ),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
-
-
-@pytest.fixture
-def told_in_process(project, capsys, monkeypatch, experiments_at):
-    """What a command that ends with 2 says; run in this process, since an interpreter costs a second."""
-
-    def told(*arguments):
-        experiments_at(project.root)
-        monkeypatch.chdir(project.root)
-        assert cli.main(list(arguments)) == 2
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return captured.err
-
-    return told
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

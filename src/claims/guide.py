@@ -125,15 +125,16 @@ class Guide:
     def strangers(self, claim: Claim) -> Iterator[str]:
         """What keeps a claim file from being the test of its entry in the ledger."""
         try:
-            place = self.entry(claim.path).place
+            entry = self.entry(claim.path)
         except ClaimsError as error:
             yield str(error)
             return
-        if not set(place.sections) & set(claim.guide.sections):
-            yield f"{claim.path}: guide.sections: must share one with the ledger's {place.sections}; mend either"
-        ours, theirs = list(claim.guide.ranges()), list(place.ranges())
-        if not any(a <= last and first <= b for a, b in ours for first, last in theirs):
-            yield f"{claim.path}: guide.lines: must share one with the ledger's {place.lines}; mend one of the two"
+        ranges = [(ours, theirs) for ours in claim.guide.ranges() for theirs in entry.place.ranges()]
+        if not set(entry.sections) & set(claim.guide.sections):
+            told = ", ".join(map(str, entry.sections))
+            yield f"{claim.path}: guide.sections: must share one with the ledger's {told}; mend either"
+        elif not any(a <= last and first <= b for (a, b), (first, last) in ranges):
+            yield f"{claim.path}: guide.lines: must share one with the ledger's {entry.lines}; mend either"
 
     def coverage(self, records: Iterable[Mapping[str, Any]]) -> list[Part]:
         """Every section with what became of its claims, in the order of the guide; `records` are evidence."""

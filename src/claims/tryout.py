@@ -47,10 +47,10 @@ def report(claim: Claim, settings: Settings) -> str:
         ClaimsError: The trial breaks a rule; one line per fault.
     """
     load_trial(claim.trial)
-    faults: list[str] = []
+    faults: dict[str, str] = {}  # each told once, for the first cell that has it
     tried = [_tried(claim, cell, settings.base_seed, faults) for cell in plan.cells(claim)]
     if faults:
-        raise ClaimsError("\n".join(f"{claim.path}: trial: {fault}" for fault in dict.fromkeys(faults)))
+        raise ClaimsError("\n".join(f"{claim.path}: {name}: {fault}" for fault, name in faults.items()))
     looks = _looks(claim, settings)
     typical = min(max(TYPICAL, looks[0]), looks[-1])
     cost, most = (f"{float(f'{sum(_seconds(one, n) for one in tried):.1g}'):g}" for n in (typical, looks[-1]))
@@ -72,22 +72,22 @@ def _seconds(one: Tried, replicates: int) -> float:
 # The rules ---------------------------------------------------------------------------------------------------------
 
 
-def _tried(claim: Claim, cell: plan.Cell, base_seed: int, faults: list[str]) -> Tried:
+def _tried(claim: Claim, cell: plan.Cell, base_seed: int, faults: dict[str, str]) -> Tried:
     """Runs a cell twice with the same seeds, a batched one also seed by seed, and notes what it finds."""
     jobs = plan.jobs(claim, replace(cell, stream=STREAM), base_seed, SEEDS)
     before = _global_states()
     results = _run(jobs)
-    if any(np.any(state != before[name]) for name, state in _global_states().items() if name in before):
-        faults.append("changes the global random state; hand the seed to every generator instead")
+    told = [*_bad(jobs, results), *([_GLOBAL] if _changed(before) else [])]
     again = results if claim.timed else _run(jobs)
-    faults += [f"{cell.name}: {fault}" for fault in _bad(jobs, results)]
     if any(str(a.outcomes) != str(b.outcomes) for a, b in zip(results, again, strict=True)):
-        faults.append(f"{cell.name}: the same seed gave other outcomes; draw everything from the seed")
+        told.append("the same seed gave other outcomes; draw everything from the seed")
+    told += _neighbours(jobs[0]) if jobs[0].batched and not told else []
+    for fault in told:
+        faults.setdefault(fault, cell.name)
     cost = min(sum(r.cpu for r in some) for some in (results, again))
     if not jobs[0].batched:
         return Tried(cell, results, cost / len(jobs), 0.0)
     single = _run([replace(jobs[0], seeds=jobs[0].seeds[:1])])[0].cpu
-    faults += [f"{cell.name}: {fault}" for fault in _neighbours(jobs[0])]
     return Tried(cell, results, single, max(0.0, cost - single))
 
 
@@ -103,6 +103,13 @@ def _global_states() -> dict[str, Any]:
     found = {"random": np.array(random.getstate()[1]), "numpy": np.array([*keys, *rest], dtype=float)}
     torch = sys.modules.get("torch")
     return found | ({"torch": torch.get_rng_state().numpy()} if torch else {})
+
+
+_GLOBAL = "changes the global random state; give every generator, splitter and estimator a seed of its own"
+
+
+def _changed(before: Mapping[str, Any]) -> bool:
+    return any(np.any(state != before[name]) for name, state in _global_states().items() if name in before)
 
 
 def _bad(jobs: Sequence[Job], results: Sequence[Result]) -> Iterator[str]:
@@ -123,10 +130,7 @@ def _neighbours(job: Job) -> Iterator[str]:
     for name in job.outcomes if all(r.status == "ok" for r in (whole, *alone)) else ():
         apart = [result.outcomes[name][0] for result in alone]
         if not np.allclose(whole.outcomes[name], apart, rtol=ALIKE, atol=1e-12):
-            yield (
-                f"{name}: is {whole.outcomes[name]} for {SEEDS} seeds at once, {apart} one at a time; "
-                "draw what is random for each seed from a generator of its own"
-            )
+            yield f"{name}: other for {SEEDS} seeds at once than one at a time; draw for each seed on its own"
 
 
 # Power -------------------------------------------------------------------------------------------------------------

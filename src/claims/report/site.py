@@ -101,7 +101,7 @@ class Pages:
         self.runs = {_path(e): runs.get(e["topic"], {}).get(e["id"]) for e in records}
         self.sentences = {path: words.verdict_sentence(e, self.runs[path]) for e in records for path in [_path(e)]}
         numbers = sorted({n for e in records for n in e["guide"]["sections"]})
-        self.names = dict.fromkeys(numbers, "") | tables.section_names(guide)
+        self.names = dict(sorted((dict.fromkeys(numbers, "") | tables.section_names(guide)).items()))
         parts = guide.coverage(records) if guide else []
         self.parts = {part.section.number: part for part in parts}
         self.by_section = {n: [e for e in records if n in e["guide"]["sections"]] for n in self.names}
