@@ -563,7 +563,7 @@ def _guarded(command: Callable[[], int]) -> int:
         return 2
     except KeyboardInterrupt as stop:
         kept = str(stop) or "nothing was being computed, and every finished replicate is stored"
-        print(f"claims: stopped; {kept}, the same command goes on from there", file=sys.stderr)
+        print(f"claims: stopped; {kept}", file=sys.stderr)
         return 4
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
