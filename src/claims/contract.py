@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -103,24 +104,35 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
 
 def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, trial: Any) -> Iterator[str]:
     told: set[str] = set()
-    for cell in plan.cells(claim):
+    for cell in plan.written(claim):
         where = f"{'conditions' if cell.role == 'condition' else f'controls.{cell.role}'}.{cell.name}"
         if cell.real is not None and cell.real not in get_args(schema.Real):
             yield f"{where}.real: must be this_data or population, got {cell.real!r}"
-        for fault in schema.parameter_faults(trial, cell.parameters, where):
+        faults = list(schema.parameter_faults(trial, cell.parameters, where))
+        for kind, over in _curves(rule):
+            faults += _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
+        for fault in faults:
             if fault.partition(": ")[2] not in told:  # a shared parameter is wrong once, not once per condition
                 told.add(fault.partition(": ")[2])
                 yield fault
-        for kind, over in _curves(rule):
-            yield from _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
     if rule is not None:
+        yield from _look_faults(claim, rule)
         names = statistics.outcome_names(rule)
         for name in sorted(names - _mentioned(claim, names)):
             yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; name one that it does"
         for _, over in _curves(rule):
-            values = {str(cell.parameters.get(over)) for cell in plan.cells(claim) if cell.role == "condition"}
+            values = {str(cell.parameters.get(over)) for cell in plan.written(claim) if cell.role == "condition"}
             if len(values) > 1:
                 yield f"parameters.{over}: must be the same in all conditions; set it once under parameters"
+
+
+def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
+    looks = [n for n in plan.BOUNDARIES if n <= (claim.max_replicates or n)]
+    for population in sorted({cell.real == "population" for cell in plan.written(claim)}):
+        try:
+            statistics.planned_looks(rule, looks, population=population)
+        except ValueError as error:
+            yield f"criterion: {error}"
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
@@ -131,7 +143,9 @@ def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:
     fewest = 3 if most == 12 else 4
     numbers = isinstance(values, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
     if not numbers or not fewest <= len(values) <= most:
-        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}"
+        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}; lengthen or shorten it"
+    elif any(low >= high for low, high in itertools.pairwise(values)):
+        yield f"{where}: must ascend strictly, got {values!r}; sort it and give each value once"
 
 
 def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
@@ -148,6 +162,6 @@ def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
                 found.add(node.value)
             elif isinstance(node, ast.keyword) and node.arg:
                 found.add(node.arg)
-    for cell in plan.cells(claim):
+    for cell in plan.written(claim):
         found |= {part for field, text in _texts(cell.parameters) for part in (*field.split("."), text)}
     return found
