@@ -115,7 +115,7 @@ def compare(
         n_train: Rows to train on; of real data a third of the rows at most, which is what 0 stands for.
         n_test: Rows to measure on; of real data those that are left, at most this many.
         options: Keywords of the generator.
-        positives: Share of one class against the rest, in (0, 0.5); 0 leaves the classes as they are.
+        positives: Share of one class against the rest, in (0, 1); 0 leaves the classes as they are.
         noise_columns: Columns to add that say nothing: shuffled copies of the table's own, in turn.
         flipped: Share of the training rows with a wrong class, in [0, 1).
         missing: Expected share of missing cells, training and test, in [0, 0.5].
@@ -166,14 +166,17 @@ def _drawn(
         if options:
             raise ValueError(f"options: belong to generated data, got {options} for {data!r}; leave them out")
         X, y = _real(data)
+    classes = np.issubdtype(y.dtype, np.integer)
     if positives:
+        if not classes or not 0 < positives < 1:
+            raise ValueError(f"positives: must be a share between 0 and 1 of rows with classes, got {positives}")
         rows, y = rarer(thinning, y, positives)
         X = X[rows]
     most = len(y) - 1 if data in GENERATED else len(y) // 3
     if n_train > most:
         raise ValueError(f"n_train: must be at most {most}, a third of the rows of {data!r}, got {n_train}")
     sizes = {"train_size": n_train or most, "test_size": min(n_test, len(y) - (n_train or most))}
-    strata = y if np.issubdtype(y.dtype, np.integer) else None
+    strata = y if classes else None
     train, test = train_test_split(np.arange(len(y)), **sizes, stratify=strata, random_state=splitting)
     return (X[train], y[train]), (X[test], y[test])
 

@@ -221,8 +221,10 @@ def test_functions_cannot_come_in_as_text():
         ({"data": "wine", "outcomes": "sklearn.metrics.accuracy"}, "has no metric function 'accuracy'"),
         ({"data": "wine", "arms": {}}, "arms: must map names"),
         ({"data": "texts", "missing": 0.1}, "belong to tables of numbers"),
+        ({"data": "diabetes", "positives": 0.1}, "positives: must be a share"),
+        ({"data": "digits", "positives": 1.1}, "positives: must be a share"),
         ({"data": "diabetes", "flipped": 0.1}, "belongs to data with classes"),
-        ({"data": "digits", "positives": 0.4}, "ask for fewer"),
+        ({"data": "digits", "positives": 0.4, "n_train": 500}, "a third of the rows"),
     ],
 )
 def test_a_wrong_call_is_told_with_field_rule_and_next_step(call, said):
