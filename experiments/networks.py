@@ -213,7 +213,7 @@ def largest_rate(
     n_classes: int = 10,
     flip_y: float = 0.01,
     hidden: Sequence[int] = (64, 32),
-    rates: Sequence[float] = tuple(0.02 * 2**k for k in range(12)),
+    rates: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8),
     n_steps: int = 100,
     **options: float,
 ) -> dict[str, np.ndarray]:
@@ -261,8 +261,8 @@ def accuracy_by_norm(
     n_classes: int = 10,
     flip_y: float = 0.01,
     hidden: Sequence[int] = (64, 32),
-    rates: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3),
-    n_steps: int = 800,
+    rates: Sequence[float] = (0.003, 0.02, 0.1),
+    n_steps: int = 500,
 ) -> dict[str, np.ndarray]:
     """Accuracy on 1000 test rows of one network with batch normalisation, with another norm, and with none, in [0, 1].
 
@@ -293,3 +293,31 @@ def accuracy_by_norm(
         chosen = networks.best(fits, [accuracy(net, fitted, valid) for fitted in fits])
         outcomes[arm] = accuracy(net, chosen, test)
     return outcomes
+
+
+def smoothed_target(
+    seed: int, *, label_smoothing: float, own: float, other: float, rows: int = 1, n_classes: int = 3
+) -> dict[str, float]:
+    """How far the target that nn.CrossEntropyLoss smooths a class into is from the one claimed.
+
+    The loss's gradient with respect to raw outputs is their softmax minus the target, which gives the target back.
+
+    Args:
+        seed: Draws raw outputs and classes.
+        label_smoothing: As given to the loss.
+        own: Claimed target of the row's class.
+        other: Claimed target of every other class.
+        rows: Rows of the minibatch.
+        n_classes: Classes.
+
+    Returns:
+        `distance`, the largest over rows and classes, and the targets found, `own` and `other`, in the first row.
+    """
+    rng = np.random.default_rng(seed)
+    raw = torch.from_numpy(rng.normal(size=(rows, n_classes))).requires_grad_()
+    classes = torch.from_numpy(rng.integers(n_classes, size=rows))
+    (slope,) = torch.autograd.grad(torch.nn.CrossEntropyLoss(label_smoothing=label_smoothing)(raw, classes), raw)
+    found = raw.detach().softmax(1) - rows * slope
+    hot = torch.nn.functional.one_hot(classes, n_classes).bool()
+    distance = (found - (other + (own - other) * hot.double())).abs().max()
+    return {"distance": float(distance), "own": float(found[0][hot[0]]), "other": float(found[0][~hot[0]][0])}
