@@ -109,10 +109,7 @@ def outcome_arrays(results: Iterable[Result], exact: frozenset[str]) -> dict[str
         example = next(result.outcomes[name][0] for result in results if name in result.outcomes)
         blank = [math.nan] * len(example) if isinstance(example, list) else math.nan
         rows = [row for result in results for row in result.outcomes.get(name, [blank] * result.count)]
-        try:
-            array = np.asarray(rows, dtype=float)
-        except ValueError:
-            raise ValueError(f"outcome {name!r} must have as many points in every replicate; mend the trial") from None
+        array = np.asarray(rows, dtype=float)
         arrays[name] = array if name in exact else rounded(array)
     return arrays
 
