@@ -18,7 +18,6 @@ from claims.errors import ClaimsError
 from claims.fingerprint import trial_sha256, versions
 from claims.runner import CellRun, ClaimRun, population
 from claims.schema import Claim, plain
-from claims.statistics.controls import parts
 
 FORMAT = 1
 # Raised by hand when the decision engine could give another verdict from the same outcomes.
@@ -58,7 +57,7 @@ def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
         "revisions": [revision.model_dump() for revision in claim.revisions],
         **texts(claim),
         "timed": claim.timed,
-        "clock": next((part["clock"] for part in parts(run.rule) if "clock" in part), None),
+        "clock": next((part["clock"] for part in statistics.leaf_criteria(run.rule) if "clock" in part), None),
         "alpha": settings.alpha,
         "looks": list(run.all_looks),
         "verdict": {**dataclasses.asdict(verdict), **_validity(verdict, conditions, controls)},
@@ -75,7 +74,8 @@ def texts(claim: Claim) -> dict[str, Any]:
     return {
         "statement": claim.statement,
         "guide": {"sections": claim.guide.sections, "lines": [str(lines) for lines in claim.guide.lines]},
-        "margin_reasons": [part["why"] for part in parts(rule) if "why" in part] or [rule.get("why", "")],
+        "margin_reasons": [part["why"] for part in statistics.leaf_criteria(rule) if "why" in part]
+        or [rule.get("why", "")],
         "why_always": claim.why_always,
         "notes": claim.notes,
         "references": claim.references,

@@ -1,27 +1,18 @@
 """How a negative control compares with the conditions where the criterion holds."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from claims.statistics.criteria import leaf_criteria
 from claims.statistics.judge import Judgement, LeafResult
-
-
-def parts(criterion: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The criteria without `all` and `any` around them."""
-    for key in ("all", "any"):
-        if key in criterion:
-            for part in criterion[key]:
-                yield from parts(part)
-            return
-    yield criterion
 
 
 def exact_names(criterion: Mapping[str, Any]) -> frozenset[str]:
     """Outcomes that an `identity` compares: stored unrounded, since its tolerance may be finer than the rounding."""
     keys = ("outcome", "a", "b")
     return frozenset(
-        part[key] for part in parts(criterion) if part["kind"] == "identity" for key in keys if key in part
+        part[key] for part in leaf_criteria(criterion) if part["kind"] == "identity" for key in keys if key in part
     )
 
 
