@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module may import those of its own layer and of the layers after it.
 LAYERS = (
     ("cli", "authoring", "calibration"),
-    ("reproduction", "progress", "contract", "tracking", "report", "proof"),
+    ("reproduction", "progress", "contract", "tracking", "report", "proof", "tryout"),
     ("evidence",),
     ("runner",),
     ("engine",),

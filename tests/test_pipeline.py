@@ -51,6 +51,17 @@ def test_a_second_run_computes_nothing_and_accept_makes_it_reproduced(plain, see
     assert pages == {path: path.read_bytes() for path in sorted((plain.root / "reports").rglob("*")) if path.is_file()}
 
 
+def test_a_run_of_one_claim_leaves_the_evidence_of_the_others(plain):
+    plain.shifted("other", 2.0)
+    plain.run("reproduce", "toy/plain", "profile=quick")
+    plain.run("reproduce", "toy/other", "profile=quick")
+    assert plain.run("run", "claim=toy/other", "profile=quick").returncode == 0
+    assert evidence_of(plain, "plain", "quick")["verdict"]["label"] == "supported"
+    (plain.root / "conf" / "claim" / "toy" / "plain.yaml").unlink()
+    plain.run("reproduce", "toy/other", "profile=quick")
+    assert not (plain.root / "build" / "reproduction-quick" / "evidence" / "toy" / "plain.json").exists()
+
+
 @pytest.mark.parametrize("trial", ["shifted", "block"])
 def test_the_same_bytes_whatever_the_workers_and_interruptions(project, trial):
     """One worker, three workers, and a run killed twice on its way give the same evidence."""

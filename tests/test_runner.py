@@ -17,7 +17,7 @@ def drawn(seed, *, shift=0.0, fault=""):
     if fault == "raises":
         raise RuntimeError("no convergence")
     found = {"a": shift + np.random.default_rng(seed).normal(), "b": 0.0, "event": 0.3, "n_train": 80.0, "n_test": 20.0}
-    return found | ({"extra": [0.0] * (1 + seed % 3)} if fault == "ragged" else {})
+    return found
 
 
 def compared(seed, *, arms, bonus=0.0):
@@ -147,7 +147,6 @@ def test_a_condition_without_a_single_outcome_is_broken(folder, tmp_path):
     ("changes", "told"),
     [
         ({"criterion": RATE}, "toys/one, only: outcome 'event' is an event and must be 0 or 1, got 0.3; use `level`"),
-        ({"condition": {"fault": "ragged"}}, "toys/one, only: outcome 'extra' must have as many points in every"),
         ({"criterion": LATE}, "toys/one: criterion: looks: identity .exact. needs one from 100 on, got"),
     ],
 )

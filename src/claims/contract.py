@@ -1,16 +1,15 @@
 """The checks that every claim file must pass before anything runs."""
 
 import ast
-import inspect
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from claims import plan, schema, statistics
 from claims.errors import ClaimsError, nearest
-from claims.fingerprint import load_trial, reached_code
+from claims.fingerprint import Call, call, load_trial, reached_code
 from claims.guide import Guide
 from claims.schema import Claim
 
@@ -53,26 +52,47 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     for name in sorted(shared):
         yield f"controls.{name}: the name is used twice; conditions and controls need names of their own"
     try:
-        trial = load_trial(claim.trial)
+        called = call(claim.trial)
+        reached_code(claim.trial)
     except ClaimsError as error:
         yield str(error)
         return
-    except Exception as error:
-        module = claim.trial.rpartition(".")[0]
-        yield f"trial: {module} cannot be imported ({type(error).__name__}: {error}); mend the module"
+    except Exception as error:  # no Python, no text, or a package whose own import fails
+        yield _not_importable(claim.trial, error)
         return
-    first = next(iter(inspect.signature(trial).parameters), "")
-    if first not in ("seed", "seeds"):
+    if called.first not in ("seed", "seeds"):
         rule_ = "must be seed, or seeds for a batched trial"
-        yield f"trial: the first parameter of {claim.trial} {rule_}, got {first or 'none'!r}; rename it"
+        yield f"trial: the first parameter of {claim.trial} {rule_}, got {called.first or 'none'!r}; rename it"
     if not strangers:
-        yield from _call_faults(claim, rule, trial)
+        yield from _call_faults(claim, rule, called)
+
+
+def refuse_broken_modules(claims: Iterable[Claim]) -> None:
+    """Imports the trials' modules, which costs seconds and so waits until something is computed.
+
+    Raises:
+        ClaimsError: A module cannot be imported.
+    """
+    faults = {}
+    for claim in claims:
+        try:
+            load_trial(claim.trial)
+        except Exception as error:
+            faults[claim.trial.rpartition(".")[0]] = f"{claim.path}: {_not_importable(claim.trial, error)}"
+    if faults:
+        raise ClaimsError("\n".join(faults.values()))
+
+
+def _not_importable(trial: str, error: Exception) -> str:
+    return f"trial: {trial.rpartition('.')[0]} cannot be imported ({type(error).__name__}: {error}); mend the module"
 
 
 def _text_faults(claim: Claim) -> Iterator[str]:
     for field, text in _texts(claim.model_dump()):
         if "${" in text:
             yield f"{field}: must not hold ${{...}}, which Hydra would replace; write the value itself"
+        if text.startswith("TODO"):
+            yield f"{field}: still says {text!r}; write what is asked for"
 
 
 def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
@@ -101,13 +121,13 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
 
 
-def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, trial: Any) -> Iterator[str]:
+def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> Iterator[str]:
     told: set[str] = set()
     for cell in plan.written(claim):
         where = f"{'conditions' if cell.role == 'condition' else f'controls.{cell.role}'}.{cell.name}"
         if cell.real is not None and cell.real not in get_args(schema.Real):
             yield f"{where}.real: must be this_data or population, got {cell.real!r}"
-        faults = list(schema.parameter_faults(trial, cell.parameters, where))
+        faults = list(_parameter_faults(called, cell.parameters, where))
         for kind, over in _curves(rule):
             faults += _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
         for fault in faults:
@@ -123,6 +143,17 @@ def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, trial: Any) -> It
             values = {str(cell.parameters.get(over)) for cell in plan.written(claim) if cell.role == "condition"}
             if len(values) > 1:
                 yield f"parameters.{over}: must be the same in all conditions; set it once under parameters"
+
+
+def _parameter_faults(called: Call, parameters: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Names that the trial does not take, or needs and does not get."""
+    unknown = [] if called.anything else [name for name in parameters if name not in called.takes]
+    strange = {name: nearest(name, called.takes) for name in unknown}
+    for name, hint in strange.items():
+        yield f"{where}.{name}: the trial {called.name} takes no such parameter{hint}"
+    for name in sorted(called.needs - set(parameters)):
+        if not any(f"{name!r}?" in hint for hint in strange.values()):
+            yield f"{where}: the trial {called.name} needs the parameter {name!r}; set it here or under parameters"
 
 
 def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """From a claim to its replicates: cells (conditions and controls), seeds, blocks, jobs and their keys."""
 
 import hashlib
-import inspect
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from claims import statistics
-from claims.fingerprint import load_trial, trial_sha256, versions
+from claims.fingerprint import call, trial_sha256, versions
 from claims.job import Job
 from claims.schema import Claim
 
@@ -94,7 +93,7 @@ def blocks(last: int, first: int = 0) -> list[tuple[int, int]]:
 
 def batched(trial: str) -> bool:
     """Whether the trial takes a block of `seeds` at once."""
-    return next(iter(inspect.signature(load_trial(trial)).parameters), "") == "seeds"
+    return call(trial).first == "seeds"
 
 
 def criterion(claim: Claim) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from claims import plan, statistics
-from claims.engine import Engine
+from claims.engine import Engine, WorkerDied
 from claims.errors import ClaimsError
 from claims.job import Job, Result
 from claims.plan import Cell
@@ -109,10 +109,7 @@ def outcome_arrays(results: Iterable[Result], exact: frozenset[str]) -> dict[str
         example = next(result.outcomes[name][0] for result in results if name in result.outcomes)
         blank = [math.nan] * len(example) if isinstance(example, list) else math.nan
         rows = [row for result in results for row in result.outcomes.get(name, [blank] * result.count)]
-        try:
-            array = np.asarray(rows, dtype=float)
-        except ValueError:
-            raise ValueError(f"outcome {name!r} must have as many points in every replicate; mend the trial") from None
+        array = np.asarray(rows, dtype=float)
         arrays[name] = array if name in exact else rounded(array)
     return arrays
 
@@ -333,12 +330,16 @@ class Suite:
         return chunk
 
     def _launch(self, jobs: list[Job]) -> None:
-        limit = sum(self.settings.seconds * (len(job.seeds) if job.batched else 1) for job in jobs)
+        limit = max(self.settings.seconds * len(job.seeds) for job in jobs)
+        if len(jobs) > 1:  # one that hangs must not hold its chunk for the time of all of them
+            limit = max(limit, 10 * CHUNK_SECONDS)
         self.lanes[jobs[0].claim].flying += len(jobs)
         self.flying[self.engine.submit(jobs, limit)] = jobs
 
     def _land(self, jobs: list[Job], future: Future[list[Result]]) -> None:
         lane, error = self.lanes[jobs[0].claim], future.exception()
+        if error is not None and not isinstance(error, WorkerDied | TimeoutError):
+            raise error  # nothing more can be computed, and what is missing is no failure of a trial
         lane.flying -= len(jobs)
         if error is not None and len(jobs) > 1:
             for job in jobs:  # one of them killed the worker: alone, each answers for itself
@@ -363,9 +364,5 @@ class Suite:
 
 
 def _killed(job: Job, error: BaseException) -> Result:
-    told = (
-        "ran over its time"
-        if isinstance(error, TimeoutError)
-        else f"its process died ({type(error).__name__}: {error})"
-    )
+    told = "ran over its time" if isinstance(error, TimeoutError) else f"its process died ({error})"
     return Result(job.key, job.claim, job.cell, job.stream, job.first, len(job.seeds), "killed", {}, told)

@@ -1,6 +1,5 @@
 """What a claim file may say: the pydantic model, the YAML reader and the errors of both."""
 
-import inspect
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -239,25 +238,6 @@ def load(path: Path) -> Claim:
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a claim file, for completion and checks in editors."""
     return ClaimFile.model_json_schema()
-
-
-def parameter_faults(trial: Any, parameters: Mapping[str, Any], where: str) -> Iterator[str]:
-    """What is wrong with a call of `trial` with `parameters`: names it does not take, or needs and does not get."""
-    signature = inspect.signature(trial)
-    takes = {
-        name
-        for name, p in signature.parameters.items()
-        if p.kind is p.KEYWORD_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD
-    }
-    takes -= {"seed", "seeds"}
-    any_name = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    strange = {name: nearest(name, takes) for name in parameters if name not in takes and not any_name}
-    for name, hint in strange.items():
-        yield f"{where}.{name}: the trial {trial.__name__} takes no such parameter{hint}"
-    for name in sorted(takes - set(parameters)):
-        misspelt = any(f"{name!r}?" in hint for hint in strange.values())
-        if signature.parameters[name].default is inspect.Parameter.empty and not misspelt:
-            yield f"{where}: the trial {trial.__name__} needs the parameter {name!r}; set it here or under parameters"
 
 
 def plain(value: Any) -> Any:
