@@ -12,7 +12,6 @@ from claims.errors import ClaimsError, nearest
 from claims.fingerprint import Call, call, load_trial, reached_code
 from claims.guide import Guide
 from claims.schema import Claim
-from claims.statistics.controls import parts
 
 MINIMUM = {"typically": 4, "often": 5}
 
@@ -108,7 +107,7 @@ def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
-    if not rule.get("why") and not all(part.get("why") for part in parts(rule)):
+    if not rule.get("why") and not all(part.get("why") for part in statistics.leaf_criteria(rule)):
         yield "criterion.why: is required: the reason for the margin, in a few words; add it"
     needed, count = MINIMUM.get(claim.quantifier, 1), len(claim.conditions)
     if count < needed:
@@ -118,7 +117,7 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
     cap = claim.max_replicates
     if cap is not None and statistics.statistical(rule) and cap not in plan.BOUNDARIES:
         yield f"max_replicates: must be one of the looks {', '.join(map(str, plan.BOUNDARIES))}, got {cap}"
-    if claim.timed and not any(part.get("clock") for part in parts(rule)):
+    if claim.timed and not any(part.get("clock") for part in statistics.leaf_criteria(rule)):
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
 
 
@@ -167,7 +166,11 @@ def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    return [(part["kind"], part["over"]) for part in parts(rule) if "over" in part] if rule is not None else []
+    return (
+        [(part["kind"], part["over"]) for part in statistics.leaf_criteria(rule) if "over" in part]
+        if rule is not None
+        else []
+    )
 
 
 def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:
