@@ -1,12 +1,14 @@
 """Claims about complexity, overfitting and what training error says about test error."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.polynomial.chebyshev import chebvander
-from sklearn.datasets import make_friedman1
+from scipy.spatial.distance import cdist
+from sklearn.datasets import make_classification, make_friedman1
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeRegressor
 
@@ -14,6 +16,7 @@ from experiments.common import networks, streams
 from experiments.common.data import bundled, shares
 
 Table = tuple[np.ndarray, np.ndarray]
+Hits = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 LADDERS: dict[str, list[float]] = {
     "polynomial": [1, 2, 3, 4, 5, 6, 8, 10, 12, 14],  # degree
@@ -278,3 +281,108 @@ PREDICTORS = {
     "features": _random_features,
     "network": _networks,
 }
+
+
+def nested_estimates(
+    seed: int,
+    *,
+    data: str,
+    n: int,
+    model: str,
+    columns: int = 20,
+    flipped: float = 0.1,
+    candidates: int = 0,
+    studies: int = 4,
+) -> dict[str, float]:
+    """Accuracy that cross-validation gives for a tuned model, and its accuracy on other rows, in [0, 1].
+
+    All are means over a few independent studies, each with data of its own.
+
+    Args:
+        seed: Draws rows and folds; all five folds are stratified.
+        data: `generated` (make_classification, three columns carry the classes), `noise` (the same without any relation
+            to the classes), `breast_cancer`, or `diabetes` (progression above its median).
+        n: Rows to tune and to fit with; of generated data 500 more are drawn to test.
+        model: A key of GRIDS.
+        columns: Columns of generated data.
+        flipped: Share of wrong labels in generated data, rows for testing included.
+        candidates: Settings tried, drawn from the grid; 0 for all of it.
+        studies: Studies of one replicate.
+
+    Returns:
+        `searched`: the best mean score of the search. `nested`: the mean score of five searches, each on four folds,
+        on the fold it has not seen. `truth`: the chosen setting, fitted to all n rows, on rows for testing.
+        `searched_excess`, `nested_excess`: by how much the two are above the truth.
+    """
+    found = [_study(one, data, n, GRIDS[model], columns, flipped, candidates) for one in streams(seed, studies)]
+    searched, nested, truth = np.mean(found, axis=0).tolist()
+    excess = {"searched_excess": searched - truth, "nested_excess": nested - truth}
+    return {"searched": searched, "nested": nested, "truth": truth} | excess
+
+
+def _study(
+    seed: int, data: str, n: int, hits: Hits, columns: int, flipped: float, candidates: int
+) -> tuple[float, float, float]:
+    """Best score of the search, score of the nested one, truth."""
+    drawing, splitting, choosing = streams(seed, 3)
+    X, y, rows, test = _two_classes(drawing, data, n, columns, flipped)
+    refitted = hits(X, y, rows, test)
+    tried = np.random.default_rng(choosing).permutation(len(refitted))[: candidates or None]
+
+    def scores(part: np.ndarray, fold_seed: int) -> np.ndarray:
+        folds = StratifiedKFold(5, shuffle=True, random_state=fold_seed).split(part, y[part])
+        return np.mean([hits(X, y, part[fitted], part[held])[tried].mean(axis=1) for fitted, held in folds], axis=0)
+
+    outer_seed, *inner_seeds = streams(splitting, 6)
+    searched = scores(rows, outer_seed)
+    outer = StratifiedKFold(5, shuffle=True, random_state=outer_seed).split(rows, y[rows])
+    nested = [
+        hits(X, y, rows[fitted], rows[held])[tried][np.argmax(scores(rows[fitted], inner_seed))].mean()
+        for (fitted, held), inner_seed in zip(outer, inner_seeds, strict=True)
+    ]
+    truth = refitted[tried][np.argmax(searched)].mean()
+    return float(searched.max()), float(np.mean(nested)), float(truth)
+
+
+def _two_classes(
+    seed: int, data: str, n: int, columns: int, flipped: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Columns, classes, n row numbers to fit and the others to test."""
+    if data in ("generated", "noise"):
+        X, y = make_classification(
+            n + 500, columns, n_informative=3, n_redundant=0, flip_y=2 * flipped, random_state=seed
+        )
+        y = np.random.default_rng(seed).permutation(y) if data == "noise" else y
+    else:
+        X, y = bundled(data)
+        y = y if data == "breast_cancer" else (y > np.median(y)).astype(int)
+    # drawn by class: stratified folds of a sample with a majority of its own flatter whoever bets on the majority
+    rows, test = train_test_split(np.arange(len(X)), train_size=n, stratify=y, random_state=seed)
+    return X, y, rows, test
+
+
+def _kernels(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Least-squares support vectors (Suykens & Vandewalle 1999), Gaussian kernels: 5 penalties by 5 widths."""
+    signs = 2.0 * y[fitted] - 1
+    widths = np.array([0.01, 0.03, 0.1, 0.3, 1.0])[:, None, None] * 10 / X.shape[1]
+    within, across = (np.exp(-widths * cdist(X[rows], X[fitted], "sqeuclidean")) for rows in (fitted, judged))
+    penalties = np.array([0.01, 0.1, 1.0, 10.0, 100.0])[:, None, None, None] * np.eye(len(fitted))
+    weights = np.linalg.solve(within + penalties, (signs - signs.mean())[:, None])
+    outputs = (across @ weights)[..., 0] + signs.mean()
+    return (outputs.reshape(-1, len(judged)) > 0) == y[judged]
+
+
+def _voters(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Nearest neighbours: 1, 3, ... 19 of them by two distances."""
+    hits = []
+    for distance in ("euclidean", "cityblock"):
+        away = cdist(X[judged], X[fitted], distance)
+        near = np.argpartition(away, 18, axis=1)[:, :19]
+        order = np.take_along_axis(near, np.argsort(np.take_along_axis(away, near, axis=1), axis=1), axis=1)
+        share = y[fitted][order].cumsum(axis=1)[:, ::2] / np.arange(1, 20, 2)
+        hits.append(((share > 0.5) == y[judged][:, None]).T)
+    return np.concatenate(hits)
+
+
+GRIDS = {"kernels": _kernels, "neighbours": _voters}
+"""Per model: whether each setting of its grid, fitted to some rows, is right on others; shape (settings, rows)."""

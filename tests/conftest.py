@@ -43,6 +43,11 @@ def block(seeds, *, shift: float) -> dict[str, np.ndarray]:
     return found
 
 
+def rising(seed: int, *, sizes: list[float], shift: float = 1.0) -> dict[str, list[float]]:
+    """A curve over `sizes` that rises by `shift` from each to the next."""
+    return {"error": [shift * i for i, _ in enumerate(sizes)]}
+
+
 def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
     """Goes wrong in the way that `kind` says."""
     if kind == "raises" and seed % 4 == 0:

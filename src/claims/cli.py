@@ -185,6 +185,8 @@ def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Map
     same = [d for d in judged if d.reproduced or (quick and d.after == "inconclusive")]
     if len(drifts) > 1 or len(same) < len(judged):
         console.print(suite_table(drifts))
+    if outcome.damaged:
+        say(f"stored results that were changed after they were written, left out and computed again: {outcome.damaged}")
     for path in outcome.noisy:
         say(f"{path}: not timed, this host is too noisy now; the committed evidence stays in force")
     incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
@@ -557,11 +559,16 @@ def _guarded(command: Callable[[], int]) -> int:
         for line in str(error).splitlines():
             print(f"claims: {line}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        kept = str(stop) or "nothing was being computed, and every finished replicate is stored"
+        print(f"claims: stopped; {kept}", file=sys.stderr)
         return 4
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"claims: {error}; free the path or its disk and run the command again; nothing is lost", file=sys.stderr)
+        return 2
 
 
 def _terminated(*_: Any) -> None:

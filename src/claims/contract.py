@@ -1,6 +1,7 @@
 """The checks that every claim file must pass before anything runs."""
 
 import ast
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -125,22 +126,24 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
 
 def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> Iterator[str]:
     told: set[str] = set()
-    for cell in plan.cells(claim):
+    for cell in plan.written(claim):
         where = f"{'conditions' if cell.role == 'condition' else f'controls.{cell.role}'}.{cell.name}"
         if cell.real is not None and cell.real not in get_args(schema.Real):
             yield f"{where}.real: must be this_data or population, got {cell.real!r}"
-        for fault in _parameter_faults(called, cell.parameters, where):
+        faults = list(_parameter_faults(called, cell.parameters, where))
+        for kind, over in _curves(rule):
+            faults += _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
+        for fault in faults:
             if fault.partition(": ")[2] not in told:  # a shared parameter is wrong once, not once per condition
                 told.add(fault.partition(": ")[2])
                 yield fault
-        for kind, over in _curves(rule):
-            yield from _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
     if rule is not None:
+        yield from _look_faults(claim, rule)
         names = statistics.outcome_names(rule)
         for name in sorted(names - _mentioned(claim, names)):
             yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; name one that it does"
         for _, over in _curves(rule):
-            values = {str(cell.parameters.get(over)) for cell in plan.cells(claim) if cell.role == "condition"}
+            values = {str(cell.parameters.get(over)) for cell in plan.written(claim) if cell.role == "condition"}
             if len(values) > 1:
                 yield f"parameters.{over}: must be the same in all conditions; set it once under parameters"
 
@@ -156,6 +159,15 @@ def _parameter_faults(called: Call, parameters: Mapping[str, Any], where: str) -
             yield f"{where}: the trial {called.name} needs the parameter {name!r}; set it here or under parameters"
 
 
+def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
+    looks = [n for n in plan.BOUNDARIES if n <= (claim.max_replicates or n)]
+    for population in sorted({cell.real == "population" for cell in plan.written(claim)}):
+        try:
+            statistics.planned_looks(rule, looks, population=population)
+        except ValueError as error:
+            yield f"criterion: {error}"
+
+
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     return [(part["kind"], part["over"]) for part in parts(rule) if "over" in part] if rule is not None else []
 
@@ -164,7 +176,9 @@ def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:
     fewest = 3 if most == 12 else 4
     numbers = isinstance(values, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
     if not numbers or not fewest <= len(values) <= most:
-        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}"
+        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}; lengthen or shorten it"
+    elif any(low >= high for low, high in itertools.pairwise(values)):
+        yield f"{where}: must ascend strictly, got {values!r}; sort it and give each value once"
 
 
 def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
@@ -178,7 +192,7 @@ def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
         if words is None:
             return set(names)
         found |= words
-    for cell in plan.cells(claim):
+    for cell in plan.written(claim):
         found |= {part for field, text in _texts(cell.parameters) for part in (*field.split("."), text)}
     return found
 

@@ -296,18 +296,22 @@ def _one_line(match: re.Match[str]) -> str:
 
 
 def write(record: Mapping[str, Any], path: Path) -> bool:
-    """Writes the record; False where the file already says so.
+    """Writes the record; False where the file already says so."""
+    return write_text(path, text(record))
+
+
+def write_text(path: Path, content: str) -> bool:
+    """Writes a file as a whole or not at all; False where it already says so.
 
     Raises:
         ClaimsError: The folder cannot be written.
     """
-    content = text(record)
     try:
-        if path.is_file() and path.read_text(encoding="utf-8") == content:
+        if path.is_file() and path.read_bytes() == content.encode():
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".partial")
-        scratch.write_text(content, encoding="utf-8")
+        scratch = path.with_name(f"{path.name}.partial")
+        scratch.write_bytes(content.encode())
         scratch.replace(path)
     except OSError as error:
         raise ClaimsError(

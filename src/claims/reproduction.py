@@ -57,12 +57,14 @@ class Outcome:
 
     Attributes:
         noisy: Timed claims left alone because the host was too noisy; their committed evidence stays in force.
+        damaged: Stored results left out because they were changed after they were written.
         computed: Number of replicates computed in this run.
         workers: Processes that computed them.
     """
 
     runs: dict[str, ClaimRun] = field(default_factory=dict)
     noisy: list[str] = field(default_factory=list)
+    damaged: int = 0
     computed: int = 0
     cpu_seconds: float = 0.0
     workers: int = 0
@@ -84,9 +86,10 @@ def run(
         store: Read for what is known; held for writing only while something is computed.
         told: Called when a claim is done and after every chunk.
     """
-    outcome = Outcome()
+    outcome, seen = Outcome(), store.version()
     for claim in claims:
         outcome.runs[claim.path] = ClaimRun(claim, settings, store.results(claim.path))
+    outcome.damaged = len(store.damaged)
     # A claim whose replicates are all stored is done after one step without any engine.
     pending = [r for r in outcome.runs.values() if r.step()]
     for finished in outcome.runs.values():
@@ -96,12 +99,19 @@ def run(
         return outcome
     contract.refuse_broken_modules(r.claim for r in pending)
     with store.writing():
+        if store.version() != seen:
+            raise ClaimsError(f"{store.path}: another run has just stored results here; start again to go on from them")
         plain_runs = [r for r in pending if not r.claim.timed]
         timed = [r for r in pending if r.claim.timed]
-        if plain_runs:
-            _compute(plain_runs, settings, engine, store, outcome, told)
-        if timed:
-            _compute_timed(timed, settings, engine, store, outcome, told)
+        try:
+            if plain_runs:
+                _compute(plain_runs, settings, engine, store, outcome, told)
+            if timed:
+                _compute_timed(timed, settings, engine, store, outcome, told)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"the {store.written:,} replicates of this run that were finished are stored"
+            ) from None
     outcome.computed = sum(r.count for c in outcome.runs.values() for r in c.computed)
     outcome.cpu_seconds = sum(r.cpu for c in outcome.runs.values() for r in c.computed)
     return outcome

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from claims import plan, statistics
-from claims.engine import Engine
+from claims.engine import Engine, WorkerDied
+from claims.errors import ClaimsError
 from claims.job import Job, Result
 from claims.plan import Cell
 from claims.schema import Claim
@@ -74,11 +75,14 @@ class CellRun:
 
     def judge(self) -> statistics.Judgement:
         """The judgement at the current look, from all replicates so far."""
-        outcomes = self.outcomes()
-        self.judgement = statistics.judge(
-            self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
-            population=population(self.cell.real, outcomes),
-        )  # fmt: skip
+        try:
+            outcomes = self.outcomes()
+            self.judgement = statistics.judge(
+                self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
+                population=population(self.cell.real, outcomes),
+            )  # fmt: skip
+        except ValueError as error:
+            raise ClaimsError(f"{self.results[0].claim}, {self.cell.name}: {error}") from None
         return self.judgement
 
     def label(self, level: float) -> str:
@@ -91,6 +95,8 @@ def population(real: str | None, outcomes: Mapping[str, np.ndarray]) -> tuple[fl
     """Sizes of training and test set where a condition speaks of the population behind a data set."""
     if real != "population":
         return None
+    if not outcomes.keys() >= {"n_train", "n_test"}:  # where every replicate failed
+        return math.nan, math.nan
     return float(np.nanmean(outcomes["n_train"])), float(np.nanmean(outcomes["n_test"]))
 
 
@@ -103,7 +109,10 @@ def outcome_arrays(results: Iterable[Result], exact: frozenset[str]) -> dict[str
         example = next(result.outcomes[name][0] for result in results if name in result.outcomes)
         blank = [math.nan] * len(example) if isinstance(example, list) else math.nan
         rows = [row for result in results for row in result.outcomes.get(name, [blank] * result.count)]
-        array = np.asarray(rows, dtype=float)
+        try:
+            array = np.asarray(rows, dtype=float)
+        except ValueError:
+            raise ValueError(f"outcome {name!r} must have as many points in every replicate; mend the trial") from None
         arrays[name] = array if name in exact else rounded(array)
     return arrays
 
@@ -141,7 +150,10 @@ class ClaimRun:
         ]
 
     def _run(self, cell: Cell, looks: tuple[int, ...], close: float, rerun: bool = False) -> CellRun:
-        planned = (32,) if cell.real == "population" else statistics.planned_looks(self.rule, looks)
+        try:
+            planned = statistics.planned_looks(self.rule, looks, population=cell.real == "population")
+        except ValueError as error:
+            raise ClaimsError(f"{self.claim.path}: criterion: {error}") from None
         jobs = plan.CellJobs(self.claim, cell, self.settings.base_seed)
         return CellRun(cell, jobs, self.rule, planned, self.settings.alpha, close, rerun)
 
@@ -175,14 +187,19 @@ class ClaimRun:
 
     def passes(self, run: CellRun) -> tuple[bool, str]:
         """Whether a control behaves, and the reason in words."""
+        assert run.judgement is not None
         label = run.label(self.settings.alpha)
+        if run.judgement.state == "broken":
+            return False, run.judgement.reason
         if run.cell.role == "positive":
             return label == "holds", f"the criterion {_verb(label)} where the effect is known to be there"
-        if label == "undecided" and self._clearly_smaller(run):
+        if label != "undecided":
+            return label == "fails", f"the criterion {_verb(label)} where the mechanism is removed"
+        if not self._holding():
+            return True, "undecided, and the criterion holds nowhere that it could be compared with"
+        if self._clearly_smaller(run):
             return True, "undecided, but clearly smaller than where the criterion holds"
-        if label == "undecided":
-            return False, "control too weak: undecided, and not clearly smaller than where the criterion holds"
-        return label == "fails", f"the criterion {_verb(label)} where the mechanism is removed"
+        return False, "control too weak: undecided, and not clearly smaller than where the criterion holds"
 
     def _active(self) -> list[CellRun]:
         return [run for run in (*self.conditions, *self.controls) if run.active]
@@ -227,19 +244,25 @@ class ClaimRun:
                 self.controls[index].at = -1  # `step` moves it to its first look
 
     def _extend(self, run: CellRun, conditions_done: bool) -> bool:
-        """Lets an undecided negative control run on to the full cap; False where that is over or not needed."""
+        """Lets an undecided negative control run on to the full cap; False where that is over or of no use."""
+        assert run.judgement is not None
         longer = statistics.planned_looks(self.rule, self.all_looks)
-        if run.target >= longer[-1] or (conditions_done and self._clearly_smaller(run)):
+        useless = run.cell.real == "population" or run.judgement.state == "broken"
+        if useless or run.target >= longer[-1] or (conditions_done and self._clearly_smaller(run)):
             return False
         run.at, run.looks = longer.index(run.target), longer
         return True
 
     def _clearly_smaller(self, run: CellRun) -> bool:
         """Whether the control's interval lies on the far side of the smallest estimate among the holding conditions."""
-        verdict, control = self.verdict(), run.judgement
-        holding = {*verdict.holds, *verdict.holds_star}
-        judged = [r.judgement for r in self.conditions if r.cell.name in holding and r.judgement is not None]
-        return control is not None and all(clearly_smaller(self.rule, control, other) for other in judged)
+        assert run.judgement is not None
+        return all(clearly_smaller(self.rule, run.judgement, other) for other in self._holding())
+
+    def _holding(self) -> list[statistics.Judgement]:
+        """The conditions in which the criterion holds so far."""
+        verdict = self.verdict()
+        names = {*verdict.holds, *verdict.holds_star}
+        return [r.judgement for r in self.conditions if r.cell.name in names and r.judgement is not None]
 
 
 def _verb(label: str) -> str:
@@ -330,12 +353,16 @@ class Suite:
         return chunk
 
     def _launch(self, jobs: list[Job]) -> None:
-        limit = sum(self.settings.seconds * (len(job.seeds) if job.batched else 1) for job in jobs)
+        limit = max(self.settings.seconds * len(job.seeds) for job in jobs)
+        if len(jobs) > 1:  # one that hangs must not hold its chunk for the time of all of them
+            limit = max(limit, 10 * CHUNK_SECONDS)
         self.lanes[jobs[0].claim].flying += len(jobs)
         self.flying[self.engine.submit(jobs, limit)] = jobs
 
     def _land(self, jobs: list[Job], future: Future[list[Result]]) -> None:
         lane, error = self.lanes[jobs[0].claim], future.exception()
+        if error is not None and not isinstance(error, WorkerDied | TimeoutError):
+            raise error  # nothing more can be computed, and what is missing is no failure of a trial
         lane.flying -= len(jobs)
         if error is not None and len(jobs) > 1:
             for job in jobs:  # one of them killed the worker: alone, each answers for itself
@@ -360,9 +387,5 @@ class Suite:
 
 
 def _killed(job: Job, error: BaseException) -> Result:
-    told = (
-        "ran over its time"
-        if isinstance(error, TimeoutError)
-        else f"its process died ({type(error).__name__}: {error})"
-    )
+    told = "ran over its time" if isinstance(error, TimeoutError) else f"its process died ({error})"
     return Result(job.key, job.claim, job.cell, job.stream, job.first, len(job.seeds), "killed", {}, told)

@@ -12,6 +12,7 @@ import yaml
 
 from claims import evidence
 from claims.errors import ClaimsError
+from claims.evidence import write_text as write
 from claims.guide import Guide
 from claims.report import export, figures, markdown
 
@@ -69,15 +70,6 @@ def read(reports: Path) -> tuple[list[evidence.Evidence], dict[str, dict[str, An
     for path in sorted((reports / "runs").glob("*/*.json")):
         runs.setdefault(path.parent.name, {})[path.stem] = evidence.read(path)
     return list(evidence.read_all(reports).values()), runs
-
-
-def write(path: Path, text: str) -> bool:
-    """Writes a text file; False where it says so already."""
-    if path.is_file() and path.read_bytes() == text.encode():
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode())
-    return True
 
 
 def _draw(reports: Path, claims: Iterable[str]) -> Iterator[str]:
