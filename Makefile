@@ -24,37 +24,27 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dask]'
 	@touch $(STAMP)
 
-# `claims` says with its exit code what came out; make would only say "Error 2".
-define with_meaning
-	@$(BIN)/claims $(1) || { code=$$?; case $$code in \
-	  1) told="verdict drift: a verdict or label differs from the committed one";; \
-	  2) told="usage: see the message above";; \
-	  3) told="a verdict became invalid: a control or a trial failed";; \
-	  4) told="incomplete: the same command goes on where it stopped";; \
-	  *) told="unexpected error";; esac; echo "claims ended with $$code ($$told)"; exit $$code; }
-endef
-
 reproduce: $(STAMP) ## run every claim and compare with the committed verdicts
-	$(call with_meaning,reproduce $(ARGS))
+	@$(BIN)/claims reproduce $(ARGS)
 
 claim: $(STAMP) ## run one claim: make claim CLAIM=topic/id
 	@test -n "$(CLAIM)" || { echo "name a claim: make claim CLAIM=topic/id (make list shows them)"; exit 2; }
-	$(call with_meaning,run claim=$(CLAIM) $(ARGS))
+	@$(BIN)/claims run claim=$(CLAIM) $(ARGS)
 
 accept: $(STAMP) ## copy changed evidence of the last run into reports/: make accept [CLAIM=topic/id]
-	$(call with_meaning,accept $(CLAIM))
+	@$(BIN)/claims accept $(CLAIM)
 
 list: $(STAMP) ## list the claims with their verdicts
 	@$(BIN)/claims list
 
 report: $(STAMP) ## build the pages from the committed evidence, and the site in build/site
-	$(call with_meaning,report)
+	@$(BIN)/claims report
 
 verify: report ## build the pages and check that they are as committed
 	git diff --exit-code --stat reports/
 
 ui: $(STAMP) ## MLflow in the browser: make ui [PORT=5000]
-	$(call with_meaning,ui --port $(PORT))
+	@$(BIN)/claims ui --port $(PORT)
 
 lint: $(STAMP) ## format and lint checks, types
 	$(BIN)/ruff check .

@@ -1,18 +1,22 @@
 """Claims about complexity, overfitting and what training error says about test error."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from numpy.polynomial.chebyshev import chebvander
-from sklearn.datasets import make_friedman1
+from scipy.spatial.distance import cdist
+from sklearn.datasets import make_classification, make_friedman1
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeRegressor
 
-from experiments.common import streams
+from experiments.common import networks, streams
 from experiments.common.data import bundled, shares
 
 Table = tuple[np.ndarray, np.ndarray]
+Hits = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 LADDERS: dict[str, list[float]] = {
     "polynomial": [1, 2, 3, 4, 5, 6, 8, 10, 12, 14],  # degree
@@ -158,3 +162,227 @@ FAMILIES = {
     "features": _features,
     "network": _network,
 }
+
+
+def bias_and_variance(
+    seed: int, *, steps: list[int], family: str, data: str, n: int, noise: float = 0.0, sets: int = 12, trees: int = 1
+) -> dict[str, list[float]]:
+    """Squared bias and variance of one family of models from simple to complex, in units of the target's variance.
+
+    Every setting is fitted to the same disjoint training sets and predicts the same fixed rows. The mean of a bundled
+    set's target is not known, so its noise counts as bias there: the same number at every step.
+
+    Args:
+        seed: Draws rows, noise and what is random in fitting.
+        steps: Steps of the family's ladder, from 1 (simplest) to 10.
+        family: A key of PREDICTORS.
+        data: As for `error_by_complexity`; for networks the name of a bundled set with classes, coded as 0 and 1.
+        n: Rows of each training set.
+        noise: Standard deviation of the noise of generated targets.
+        sets: Training sets, at least 2.
+        trees: Trees of a forest.
+
+    Returns:
+        `bias`: mean over the predicted rows of the squared distance of the mean prediction from the target, without
+        what the finite number of training sets adds; may be slightly negative. `variance`: of the prediction across
+        training sets. Both per step.
+    """
+    drawing, fitting = streams(seed, 2)
+    trainings, X, target = _repeated(drawing, data, n, noise, sets)
+    settings = [LADDERS[family][step - 1] for step in steps]
+    predicted = PREDICTORS[family](fitting, settings, trainings, X, trees)  # (settings, sets, rows) or (..., outputs)
+    unit = target.var(axis=0).sum()
+    variance = predicted.var(axis=1, ddof=1)
+    bias = (predicted.mean(axis=1) - target) ** 2 - variance / sets
+    per_row = [np.reshape(part, (len(steps), len(X), -1)).sum(axis=2).mean(axis=1) / unit for part in (bias, variance)]
+    return {"bias": per_row[0].tolist(), "variance": per_row[1].tolist()}
+
+
+def _repeated(seed: int, data: str, n: int, noise: float, sets: int) -> tuple[list[Table], np.ndarray, np.ndarray]:
+    """Training sets, and the rows to predict with their target: its mean where that is known."""
+    rng = np.random.default_rng(seed)
+    if data in ("sine", "friedman"):
+        X = rng.random((sets * n + 400, 1 if data == "sine" else 10))
+        mean = np.sin(2 * np.pi * X[:, 0]) if data == "sine" else _friedman(X)
+        y = mean + noise * rng.normal(size=len(X))
+        X = X if data == "sine" else np.sqrt(12) * (X - 0.5)
+        drawn = np.split(np.arange(sets * n), sets)
+        return [(X[rows], y[rows]) for rows in drawn], X[sets * n :], mean[sets * n :]
+    X, y = bundled(data)
+    target = (y[:, None] == np.unique(y)).astype(float) if data == "digits" else (y - y.mean()) / y.std()
+    *drawn, fixed = shares(seed, len(X), *[n] * sets)
+    return [(X[rows], target[rows]) for rows in drawn], X[fixed], target[fixed]
+
+
+def _friedman(X: np.ndarray) -> np.ndarray:
+    """Mean of the target of scikit-learn's make_friedman1 (Friedman 1991)."""
+    return 10 * np.sin(np.pi * X[:, 0] * X[:, 1]) + 20 * (X[:, 2] - 0.5) ** 2 + 10 * X[:, 3] + 5 * X[:, 4]
+
+
+def _polynomials(seed: int, degrees: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int) -> np.ndarray:
+    def fitted(degree: int, train: Table) -> np.ndarray:
+        basis, basis_test = (chebvander(2 * rows[:, 0] - 1, degree) for rows in (train[0], X))
+        return basis_test @ np.linalg.lstsq(basis, train[1])[0]
+
+    return np.array([[fitted(int(degree), train) for train in trainings] for degree in degrees])
+
+
+def _forests(seed: int, depths: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int) -> np.ndarray:
+    """One tree per training set, or a forest."""
+    grown = []
+    for train, one in zip(trainings, streams(seed, len(trainings)), strict=True):
+        forest = RandomForestRegressor(trees, bootstrap=trees > 1, random_state=one).fit(*train)
+        grown.append(np.mean([_cut(tree, depths, X) for tree in forest.estimators_], axis=0))
+    return np.stack(grown, axis=1)
+
+
+def _nearest(seed: int, sizes: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int) -> np.ndarray:
+    means = []
+    for columns, y in trainings:
+        rows = NearestNeighbors(n_neighbors=int(sizes[0])).fit(columns).kneighbors(X, return_distance=False)
+        means.append([y[rows[:, : int(size)]].mean(axis=1) for size in sizes])
+    return np.stack(means, axis=1)
+
+
+def _random_features(
+    seed: int, ratios: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int
+) -> np.ndarray:
+    """Cosines of random directions, drawn anew for each training set as a network's initial weights are."""
+    predicted = []
+    for (columns, y), one in zip(trainings, streams(seed, len(trainings)), strict=True):
+        rng, most = np.random.default_rng(one), int(ratios[-1] * len(y))
+        W, b = rng.normal(size=(X.shape[1], most)) / np.sqrt(X.shape[1]), rng.uniform(0, 2 * np.pi, most)
+        hidden, hidden_test = (np.cos(rows @ W + b) for rows in (columns, X))
+        sizes = [max(1, round(ratio * len(y))) for ratio in ratios]
+        predicted.append([hidden_test[:, :p] @ np.linalg.lstsq(hidden[:, :p], y)[0] for p in sizes])
+    return np.stack(predicted, axis=1)
+
+
+def _networks(seed: int, widths: Sequence[float], trainings: list[Table], X: np.ndarray, trees: int) -> np.ndarray:
+    """One hidden layer, Adam on the squared error of its outputs, one per class; all training sets at once."""
+    seeds = streams(seed, len(trainings))
+    columns = torch.from_numpy(np.stack([rows for rows, _ in trainings]).astype(np.float32))
+    classes = torch.from_numpy(np.stack([target.argmax(axis=1) for _, target in trainings]))
+    steps = networks.batches(seeds, columns.shape[1], 20, 300)
+    rows = torch.from_numpy(X.astype(np.float32)).expand(len(seeds), -1, -1)
+    predicted = []
+    for width in widths:
+        start = networks.initial(seeds, (X.shape[1], int(width), trainings[0][1].shape[1]))
+        (fit,) = networks.trained(start, (columns, classes), steps, [0.01], loss="mse_linear")
+        predicted.append(networks.outputs(fit, rows).mT.numpy())
+    return np.array(predicted, dtype=float)
+
+
+PREDICTORS = {
+    "polynomial": _polynomials,
+    "tree": _forests,
+    "forest": _forests,
+    "neighbours": _nearest,
+    "features": _random_features,
+    "network": _networks,
+}
+
+
+def nested_estimates(
+    seed: int,
+    *,
+    data: str,
+    n: int,
+    model: str,
+    columns: int = 20,
+    flipped: float = 0.1,
+    candidates: int = 0,
+    studies: int = 4,
+) -> dict[str, float]:
+    """Accuracy that cross-validation gives for a tuned model, and its accuracy on other rows, in [0, 1].
+
+    All are means over a few independent studies, each with data of its own.
+
+    Args:
+        seed: Draws rows and folds; all five folds are stratified.
+        data: `generated` (make_classification, three columns carry the classes), `noise` (the same without any relation
+            to the classes), `breast_cancer`, or `diabetes` (progression above its median).
+        n: Rows to tune and to fit with; of generated data 500 more are drawn to test.
+        model: A key of GRIDS.
+        columns: Columns of generated data.
+        flipped: Share of wrong labels in generated data, rows for testing included.
+        candidates: Settings tried, drawn from the grid; 0 for all of it.
+        studies: Studies of one replicate.
+
+    Returns:
+        `searched`: the best mean score of the search. `nested`: the mean score of five searches, each on four folds,
+        on the fold it has not seen. `truth`: the chosen setting, fitted to all n rows, on rows for testing.
+        `searched_excess`, `nested_excess`: by how much the two are above the truth.
+    """
+    found = [_study(one, data, n, GRIDS[model], columns, flipped, candidates) for one in streams(seed, studies)]
+    searched, nested, truth = np.mean(found, axis=0).tolist()
+    excess = {"searched_excess": searched - truth, "nested_excess": nested - truth}
+    return {"searched": searched, "nested": nested, "truth": truth} | excess
+
+
+def _study(
+    seed: int, data: str, n: int, hits: Hits, columns: int, flipped: float, candidates: int
+) -> tuple[float, float, float]:
+    """Best score of the search, score of the nested one, truth."""
+    drawing, splitting, choosing = streams(seed, 3)
+    X, y, rows, test = _two_classes(drawing, data, n, columns, flipped)
+    refitted = hits(X, y, rows, test)
+    tried = np.random.default_rng(choosing).permutation(len(refitted))[: candidates or None]
+
+    def scores(part: np.ndarray, fold_seed: int) -> np.ndarray:
+        folds = StratifiedKFold(5, shuffle=True, random_state=fold_seed).split(part, y[part])
+        return np.mean([hits(X, y, part[fitted], part[held])[tried].mean(axis=1) for fitted, held in folds], axis=0)
+
+    outer_seed, *inner_seeds = streams(splitting, 6)
+    searched = scores(rows, outer_seed)
+    outer = StratifiedKFold(5, shuffle=True, random_state=outer_seed).split(rows, y[rows])
+    nested = [
+        hits(X, y, rows[fitted], rows[held])[tried][np.argmax(scores(rows[fitted], inner_seed))].mean()
+        for (fitted, held), inner_seed in zip(outer, inner_seeds, strict=True)
+    ]
+    truth = refitted[tried][np.argmax(searched)].mean()
+    return float(searched.max()), float(np.mean(nested)), float(truth)
+
+
+def _two_classes(
+    seed: int, data: str, n: int, columns: int, flipped: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Columns, classes, n row numbers to fit and the others to test."""
+    if data in ("generated", "noise"):
+        X, y = make_classification(
+            n + 500, columns, n_informative=3, n_redundant=0, flip_y=2 * flipped, random_state=seed
+        )
+        y = np.random.default_rng(seed).permutation(y) if data == "noise" else y
+    else:
+        X, y = bundled(data)
+        y = y if data == "breast_cancer" else (y > np.median(y)).astype(int)
+    # drawn by class: stratified folds of a sample with a majority of its own flatter whoever bets on the majority
+    rows, test = train_test_split(np.arange(len(X)), train_size=n, stratify=y, random_state=seed)
+    return X, y, rows, test
+
+
+def _kernels(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Least-squares support vectors (Suykens & Vandewalle 1999), Gaussian kernels: 5 penalties by 5 widths."""
+    signs = 2.0 * y[fitted] - 1
+    widths = np.array([0.01, 0.03, 0.1, 0.3, 1.0])[:, None, None] * 10 / X.shape[1]
+    within, across = (np.exp(-widths * cdist(X[rows], X[fitted], "sqeuclidean")) for rows in (fitted, judged))
+    penalties = np.array([0.01, 0.1, 1.0, 10.0, 100.0])[:, None, None, None] * np.eye(len(fitted))
+    weights = np.linalg.solve(within + penalties, (signs - signs.mean())[:, None])
+    outputs = (across @ weights)[..., 0] + signs.mean()
+    return (outputs.reshape(-1, len(judged)) > 0) == y[judged]
+
+
+def _voters(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Nearest neighbours: 1, 3, ... 19 of them by two distances."""
+    hits = []
+    for distance in ("euclidean", "cityblock"):
+        away = cdist(X[judged], X[fitted], distance)
+        near = np.argpartition(away, 18, axis=1)[:, :19]
+        order = np.take_along_axis(near, np.argsort(np.take_along_axis(away, near, axis=1), axis=1), axis=1)
+        share = y[fitted][order].cumsum(axis=1)[:, ::2] / np.arange(1, 20, 2)
+        hits.append(((share > 0.5) == y[judged][:, None]).T)
+    return np.concatenate(hits)
+
+
+GRIDS = {"kernels": _kernels, "neighbours": _voters}
+"""Per model: whether each setting of its grid, fitted to some rows, is right on others; shape (settings, rows)."""

@@ -1,16 +1,18 @@
 """Claims about evaluation metrics: what they reward, and which of them picks the better model."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_classification
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import r2_score, roc_curve
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from experiments.common import streams
-from experiments.common.data import bundled
+from experiments.common.data import bundled, shares
 
 Table = tuple[np.ndarray, np.ndarray]
 
@@ -137,3 +139,191 @@ def _stratified(
     ones, zeros = order[y[order] == 1], order[y[order] == 0]
     count = round(positives * n)
     return np.concatenate([ones[:count], zeros[: n - count]]), np.concatenate([ones[count:], zeros[n - count :]])
+
+
+def chosen_by_label_metric(
+    seed: int,
+    *,
+    data: str = "generated",
+    positives: float,
+    n: int,
+    metric: str,
+    miss_price: float = 10.0,
+    noise: float = 0.0,
+    draws: int = 8,
+) -> dict[str, float]:
+    """What the model that is best by one metric of its yes-or-no answers is worth in use, beside other choices.
+
+    Eight fitted models, half of them with balanced class weights, answer at their default threshold. The choices are
+    made on n validation rows and judged on the rows left, several times with other rows, and averaged.
+
+    Args:
+        seed: Draws rows and what is random in fitting.
+        data: `generated`, or `digits`, one digit (drawn per replicate) against the others.
+        positives: Share of positives in training, validation and use, in (0, 1).
+        n: Training rows; as many validate.
+        metric: The metric on trial: `accuracy`, `mcc`, `f1` or `balanced`.
+        miss_price: What a missed positive costs, in false alarms.
+        noise: Share of the positive labels of generated data that sit on rows drawn at random.
+        draws: Validation sets.
+
+    Returns:
+        Of the model that `metric` chooses: `accuracy`, `f1`, `balanced` (balanced accuracy), all in [0, 1], and
+        `saved`, the share of the cost of missing all positives that it saves, at most 1; and `best_f1`,
+        `best_balanced`, `f1_saved`, what the choices by F1 and by balanced accuracy give.
+    """
+    drawing, splitting, fitting = streams(seed, 3)
+    X, y = _digits(drawing) if data == "digits" else _made(drawing, data, positives, n, noise)
+    rng = np.random.default_rng(splitting)
+    train, held_out = _stratified(rng, y, np.arange(len(y)), n, positives)
+    answers = [model.fit(X[train], y[train]).predict(X) for model in _answering(fitting)]
+    found = []
+    for _ in range(draws):
+        validation, test = _stratified(rng, y, held_out, n, positives)
+        valid = [_label_metrics(y[validation], a[validation], positives, miss_price) for a in answers]
+        used = [_label_metrics(y[test], a[test], positives, miss_price) for a in answers]
+        by = {name: used[int(np.argmax([v[name] for v in valid]))] for name in (metric, "f1", "balanced")}
+        own = {name: by[metric][name] for name in ("accuracy", "f1", "balanced", "saved")}
+        others = {"best_f1": by["f1"]["f1"], "best_balanced": by["balanced"]["balanced"], "f1_saved": by["f1"]["saved"]}
+        found.append(own | others)
+    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+
+
+def _answering(seed: int) -> list[ClassifierMixin]:
+    """Each of four models as it comes, and with errors on the rare class made dearer."""
+    kinds = (LogisticRegression, DecisionTreeClassifier, DecisionTreeClassifier, ExtraTreesClassifier)
+    options = (
+        {"max_iter": 500},
+        {"max_depth": 4, "random_state": seed},
+        {"min_samples_leaf": 10, "random_state": seed},
+        {"n_estimators": 10, "min_samples_leaf": 2, "random_state": seed},
+    )
+    weights = (None, "balanced")
+    return [k(class_weight=w, **o) for k, o in zip(kinds, options, strict=True) for w in weights]
+
+
+def _label_metrics(y: np.ndarray, answers: np.ndarray, positives: float, miss_price: float) -> dict[str, float]:
+    """Metrics of yes-or-no answers if `positives` were the share of positives; undefined ones are 0."""
+    true_rate, false_rate = float(np.mean(answers[y == 1])), float(np.mean(answers[y == 0]))
+    found, alarms = positives * true_rate, (1 - positives) * false_rate
+    flagged = found + alarms
+    spread = np.sqrt(positives * (1 - positives) * flagged * (1 - flagged))
+    return {
+        "accuracy": found + (1 - positives) * (1 - false_rate),
+        "f1": 2 * found / (flagged + positives),
+        "balanced": (1 + true_rate - false_rate) / 2,
+        "mcc": float((found - positives * flagged) / spread) if spread > 0 else 0.0,
+        "saved": true_rate - alarms / (miss_price * positives),
+    }
+
+
+def mape_line(seed: int, *, rows: int = 50, zeros: int = 0, hit: bool = False, missing: int = 0) -> dict[str, float]:
+    """Whether the guide's line 1856 for MAPE gives a finite number, as an event.
+
+    Args:
+        seed: Draws targets and predictions.
+        rows: Test rows; the targets are counts of at least 1 with mean 5.
+        zeros: Rows whose target is 0.
+        hit: The predictions of those rows are right.
+        missing: Rows whose target is not a number.
+    """
+    rng = np.random.default_rng(seed)
+    y_true = 1.0 + rng.poisson(4.0, rows)
+    y_true[:zeros] = 0.0
+    y_hat = y_true + rng.normal(size=rows)
+    if hit:
+        y_hat[:zeros] = 0.0
+    y_true[:missing] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mape = np.mean(np.abs((y_true - y_hat) / y_true)) * 100
+    return {"finite": float(np.isfinite(mape))}
+
+
+def r2_and_removed_variance(
+    seed: int, *, data: str = "generated", model: str, n: int = 100, noise: float = 1.0, held_out: bool = True,
+    shift: float = 0.0,
+) -> dict[str, float]:  # fmt: skip
+    """R2 of a fitted model, and the share of the target's variance that is gone from its residuals.
+
+    Args:
+        seed: Draws data and split.
+        data: `generated`, a linear target of signal variance 1; `skewed`, its exponential; or `diabetes`.
+        model: `ols`; `forest`; `log-ols`, least squares on the logarithm of the target, predictions transformed back;
+            `absolute-boosting`, boosted trees that minimise the absolute error.
+        n: Training rows, and as many held out; 147 of diabetes, against 295.
+        noise: Standard deviation of the noise of the generated (logarithmic) target.
+        held_out: Judge on held-out rows, not on the training rows.
+        shift: Added to all predictions, in standard deviations of the target.
+
+    Returns:
+        `r2` and `removed`, both at most 1.
+    """
+    drawing, fitting = streams(seed, 2)
+    rng = np.random.default_rng(drawing)
+    if data == "diabetes":
+        X, y = bundled("diabetes")
+        train, test = shares(drawing, len(y), 147)
+    else:
+        X = rng.normal(size=(2 * n, 8))
+        y = X @ np.full(8, 8**-0.5) + noise * rng.normal(size=2 * n)
+        y = np.exp(y) if data == "skewed" else y
+        train, test = np.arange(n), np.arange(n, 2 * n)
+    fitted = _regressor(model, fitting).fit(X[train], y[train])
+    rows = test if held_out else train
+    predicted = fitted.predict(X[rows]) + shift * y[rows].std()
+    r2 = float(r2_score(y[rows], predicted))
+    removed = float(1 - np.var(y[rows] - predicted) / np.var(y[rows]))
+    return {"r2": r2, "removed": removed}
+
+
+def _regressor(model: str, seed: int) -> RegressorMixin:
+    return {
+        "ols": LinearRegression(),
+        "forest": RandomForestRegressor(20, min_samples_leaf=3, random_state=seed),
+        "log-ols": TransformedTargetRegressor(LinearRegression(), func=np.log, inverse_func=np.exp),
+        "absolute-boosting": HistGradientBoostingRegressor(loss="absolute_error", max_iter=40, random_state=seed),
+    }[model]
+
+
+def youden_regret(
+    seed: int,
+    *,
+    data: str = "generated",
+    positives: float,
+    n: int = 1000,
+    miss_price: float = 1.0,
+    shuffled: bool = False,
+) -> dict[str, float]:
+    """What the threshold of Youden's J costs beyond the threshold made for the cost of errors.
+
+    Both are chosen on n validation rows by the scores of one logistic regression, and judged on the rows left.
+
+    Args:
+        seed: Draws the rows.
+        data: `generated`, or `digits`, one digit (drawn per replicate) against the others.
+        positives: Share of positives in training, validation and use, in (0, 1).
+        n: Training rows; as many validate.
+        miss_price: What a missed positive costs, in false alarms; 1 makes the cost the share of wrong answers.
+        shuffled: Take Youden's threshold from shuffled validation labels.
+
+    Returns:
+        `regret`: how much more Youden's threshold costs in use, as a share of the cost of the better of two rules that
+        need no model, flagging all rows and flagging none; below 0 where it is the cheaper one.
+    """
+    drawing, splitting = streams(seed, 2)
+    X, y = _digits(drawing) if data == "digits" else _made(drawing, data, positives, n, 0.0)
+    rng = np.random.default_rng(splitting)
+    train, held_out = _stratified(rng, y, np.arange(len(y)), n, positives)
+    validation, test = _stratified(rng, y, held_out, n, positives)
+    scores = LogisticRegression(max_iter=500).fit(X[train], y[train]).predict_proba(X)[:, 1]
+    labels = rng.permutation(y[validation]) if shuffled else y[validation]
+    false_rate, true_rate, thresholds = roc_curve(labels, scores[validation], drop_intermediate=False)
+    best = thresholds[np.argmax(true_rate - false_rate)]
+    false_rate, true_rate, thresholds = roc_curve(y[validation], scores[validation], drop_intermediate=False)
+    cheapest = thresholds[np.argmin(miss_price * positives * (1 - true_rate) + (1 - positives) * false_rate)]
+    cost = []
+    for threshold in (best, cheapest):
+        flagged = scores[test] >= threshold
+        missed, alarms = np.mean(~flagged[y[test] == 1]), np.mean(flagged[y[test] == 0])
+        cost.append(miss_price * positives * missed + (1 - positives) * alarms)
+    return {"regret": float((cost[0] - cost[1]) / min(miss_price * positives, 1 - positives))}

@@ -9,12 +9,13 @@ from experiments.common.data import bundled, shares
 
 
 def deletion_against_imputation(
-    seed: int, *, data: str, holes: str, share: float, n: int = 0, columns: int = 0
+    seed: int, *, data: str, holes: str, share: float, n: int = 0, columns: int = 0, holed: int = 0, patterns: int = 8
 ) -> dict[str, float]:
     """What deleting incomplete training rows costs: test error against imputation, drift of means and coefficients.
 
-    Holes are cut into a complete training table; the test rows stay complete. Linear regression is fitted to the
-    complete table, to the rows without holes, and to the table with its holes filled by column means.
+    Holes are cut into a complete training table, several times over, and what comes of it averaged; the test rows stay
+    complete. Linear regression is fitted to the complete table, to the rows without holes, and to the table with its
+    holes filled by column means.
 
     Args:
         seed: Draws rows and holes.
@@ -23,31 +24,42 @@ def deletion_against_imputation(
         share: Share of the rows or cells with holes, in (0, 1).
         n: Training rows of generated data.
         columns: Columns of generated data.
+        holed: Columns that have holes, the first ones; 0 for all.
+        patterns: Sets of holes cut into each table.
 
     Returns:
         `deleted`, `imputed`: mean squared error on the test rows. `coefficients_deleted`, `coefficients_complete` (with
         the sign of the complete table's, so that a difference points away from 0) and `means_deleted`,
         `means_complete`: fit and column means without the incomplete rows and of the complete table, in standard errors
-        of the complete table, mean over columns.
+        of the complete table, mean over columns. `kept`: share of the rows that deletion leaves.
     """
     drawing, cutting = streams(seed, 2)
     X, y, X_test, y_test = _generated(drawing, n, columns) if data == "generated" else _third(drawing, data)
-    missing = _holes(np.random.default_rng(cutting), X, holes, share)
-    kept = ~missing.any(axis=1)
     complete = LinearRegression().fit(X, y)
-    deleted = LinearRegression().fit(X[kept], y[kept])
-    filled = SimpleImputer().fit_transform(np.where(missing, np.nan, X))
-    imputed = LinearRegression().fit(filled, y)
     noise = np.sum((y - complete.predict(X)) ** 2) / (len(y) - X.shape[1] - 1)
     coefficient_errors = np.sqrt(noise * np.diag(np.linalg.inv(np.cov(X.T) * (len(y) - 1))))
     mean_errors = X.std(axis=0, ddof=1) / np.sqrt(len(X))
     signs = np.sign(complete.coef_) / coefficient_errors
-    return {
-        "deleted": float(np.mean((y_test - deleted.predict(X_test)) ** 2)),
-        "imputed": float(np.mean((y_test - imputed.predict(X_test)) ** 2)),
-        "coefficients_deleted": float(np.mean(signs * deleted.coef_)),
+    few = slice(holed or None)
+    rng = np.random.default_rng(cutting)
+    told = []
+    for _ in range(patterns):
+        missing = np.zeros(X.shape, bool)
+        missing[:, few] = _holes(rng, X[:, few], holes, share)
+        kept = ~missing.any(axis=1)
+        deleted = LinearRegression().fit(X[kept], y[kept])
+        imputed = LinearRegression().fit(SimpleImputer().fit_transform(np.where(missing, np.nan, X)), y)
+        told.append(
+            {
+                "deleted": np.mean((y_test - deleted.predict(X_test)) ** 2),
+                "imputed": np.mean((y_test - imputed.predict(X_test)) ** 2),
+                "coefficients_deleted": np.mean(signs * deleted.coef_),
+                "means_deleted": np.mean(X[kept].mean(axis=0) / mean_errors),
+                "kept": kept.mean(),
+            }
+        )
+    return {name: float(np.mean([one[name] for one in told])) for name in told[0]} | {
         "coefficients_complete": float(np.mean(signs * complete.coef_)),
-        "means_deleted": float(np.mean(X[kept].mean(axis=0) / mean_errors)),
         "means_complete": float(np.mean(X.mean(axis=0) / mean_errors)),
     }
 

@@ -42,9 +42,9 @@ def zeroed_shares(
         X, y = make_regression(n_samples, n_features, n_informative=5, noise=noise, random_state=data_seed)
     if alpha is None:
         folds = KFold(5, shuffle=True, random_state=fold_seed)
-        fits = {"lasso": LassoCV(cv=folds), "ridge": RidgeCV(alphas=np.logspace(-3, 3, 25))}
+        fits = {"lasso": LassoCV(cv=folds, random_state=fold_seed), "ridge": RidgeCV(alphas=np.logspace(-3, 3, 25))}
     else:
-        fits = {"lasso": Lasso(alpha), "ridge": Ridge(alpha)}
+        fits = {"lasso": Lasso(alpha, random_state=fold_seed), "ridge": Ridge(alpha)}
     return {name: float(np.mean(fit.fit(X, y).coef_ == 0)) for name, fit in fits.items()}
 
 

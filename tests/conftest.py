@@ -1,15 +1,19 @@
 """A small project in a temporary folder, written from source strings as a user would write it."""
 
+import importlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from claims import cli, fingerprint
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,6 +40,11 @@ def block(seeds, *, shift: float) -> dict[str, np.ndarray]:
     if shift == 7.0:
         found["treated"][::3] = np.nan
     return found
+
+
+def rising(seed: int, *, sizes: list[float], shift: float = 1.0) -> dict[str, list[float]]:
+    """A curve over `sizes` that rises by `shift` from each to the next."""
+    return {"error": [shift * i for i, _ in enumerate(sizes)]}
 
 
 def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
@@ -83,13 +92,29 @@ max_replicates: 8
 """
 
 
+ENTRY = {
+    "claim": "Treated is higher than plain.", "sections": [2], "lines": "50-60", "sort": "comparative",
+    "quantifier": "typically", "wave": 1, "test": "Compare them.", "control": "No shift.",
+}  # fmt: skip
+
+
 @dataclass
 class Project:
     """A project folder and the way to run `claims` in it."""
 
     root: Path
 
+    def entry(self, name: str, **fields: object) -> None:
+        """Adds `topic/id` to the ledger, unless it is there."""
+        topic, _, id = name.partition("/")
+        path = self.root / "conf" / "guide" / "ledger" / f"{topic}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if f"{id}:" not in told.splitlines():
+            path.write_text(f"{told}{id}:\n  {json.dumps({**ENTRY, **fields})}\n", encoding="utf-8")
+
     def claim(self, name: str, text: str) -> Path:
+        self.entry(name)
         path = self.root / "conf" / "claim" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text), encoding="utf-8")
@@ -122,9 +147,9 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """An empty project: the real configuration, no claims, and the trials of known truth."""
+    """An empty project: the real configuration, no claims, an empty ledger, and the trials of known truth."""
     root = tmp_path / "project"
-    for part in ("config.yaml", "profile", "engine", "tracking", "guide"):
+    for part in ("config.yaml", "profile", "engine", "tracking", "guide/sections.yaml"):
         source, target = ROOT / "conf" / part, root / "conf" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
@@ -137,6 +162,46 @@ def project(tmp_path: Path) -> Project:
     (root / "experiments" / "__init__.py").write_text("", encoding="utf-8")
     (root / "experiments" / "toy.py").write_text(TRIALS, encoding="utf-8")
     return Project(root)
+
+
+@pytest.fixture
+def experiments_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Makes the `experiments` in a folder the ones that are imported, as in a new process; undone after the test."""
+
+    def forget() -> None:
+        for name in [n for n in sys.modules if n == "experiments" or n.startswith("experiments.")]:
+            monkeypatch.delitem(sys.modules, name)
+        for function in vars(fingerprint).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+        importlib.invalidate_caches()
+
+    def use(root: Path) -> None:
+        forget()
+        monkeypatch.syspath_prepend(str(root))
+
+    yield use
+    forget()
+
+
+@pytest.fixture
+def told_in_process(
+    project: Project,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    experiments_at: Callable[[Path], None],
+) -> Callable[..., str]:
+    """What a command that ends with 2 says; run in this process, since an interpreter costs a second."""
+
+    def told(*arguments: str) -> str:
+        experiments_at(project.root)
+        monkeypatch.chdir(project.root)
+        assert cli.main(list(arguments)) == 2
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        return captured.err
+
+    return told
 
 
 @pytest.fixture

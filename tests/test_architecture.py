@@ -8,11 +8,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A module may import those of its own layer and of the layers after it.
 LAYERS = (
-    ("cli", "authoring"),
-    ("reproduction", "progress", "contract", "tracking", "report"),
+    ("cli", "authoring", "calibration"),
+    ("reproduction", "progress", "contract", "tracking", "report", "proof", "tryout"),
     ("evidence",),
     ("runner",),
-    ("engine", "calibration"),
+    ("engine",),
     ("worker",),
     ("store", "plan"),
     ("guide", "fingerprint"),

@@ -57,8 +57,7 @@ def test_evidence_belongs_to_its_claim_file_and_trial(path):
     assert record["trial_sha256"] == trial_sha256(claim.trial)
     assert record["base_seed"] == BASE_SEED
     assert set(record["looks"]) <= set(STANDARD) | {claim.max_replicates}
-    assert record["statement"] == claim.statement
-    assert record["notes"] == claim.notes
+    assert {key: record[key] for key in evidence.texts(claim)} == evidence.texts(claim)
     assert len(record["revisions"]) == len(claim.revisions)
     assert [c["name"] for c in record["conditions"]] == list(claim.conditions)
 

@@ -16,6 +16,23 @@ criterion: {kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: 
 controls: {negative: {none: {base: a, shift: 0.0}}}
 """
 
+RULE = "criterion: {kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: visible}"
+CURVE = """\
+statement: The error rises with the size.
+guide: {sections: [2], lines: ["50-56"]}
+quantifier: can
+trial: experiments.toy.rising
+parameters: {sizes: [1, 2, 4, 8]}
+conditions: {a: {}}
+criterion: {kind: trend, outcome: error, over: sizes, direction: up, margin: 0.5, why: visible}
+controls: {negative: {none: {base: a, shift: 0.0}}}
+"""
+
+
+def curve(sizes):
+    return CURVE.replace("[1, 2, 4, 8]", sizes)
+
+
 MISTAKES = {
     "misspelt key": ("quantifier:", "quantifer:", ["quantifer: unknown key; did you mean 'quantifier'?"]),
     "misspelt key inside": ("sections:", "section:", ["guide.section: unknown key; did you mean 'sections'?"]),
@@ -77,53 +94,65 @@ MISTAKES = {
         "d: {shift: 2.0, real: digits}",
         ["conditions.d.real: must be this_data or population"],
     ),
+    "review without reasons": (
+        "quantifier:",
+        "review: {sentence: 'yes', fairness: &a both arms see the same rows, falsifiable: *a, sceptic: *a, changed: *a}"
+        "\nquantifier:",
+        ["review.sentence: an answer gives its reason in at least five words, got 'yes'"],
+    ),
+    "a curve that goes back": (
+        GOOD,
+        curve("[1, 2, 2, 8]"),
+        ["conditions.a.sizes: must ascend strictly, got [1, 2, 2, 8]; sort it and give each value once"],
+    ),
+    "too short a curve": (
+        GOOD,
+        curve("[1, 2, 4]"),
+        ["a.sizes: must be a list of 4 to 6 numbers, got [1, 2, 4]"],
+    ),
+    "a curve over a word": (
+        GOOD,
+        curve("large"),
+        ["a.sizes: must be a list of 4 to 6 numbers, got 'large'"],
+    ),
+    "a curve over another x per condition": (
+        GOOD,
+        curve("[1, 2, 4, 8]").replace("{a: {}}", "{a: {}, b: {sizes: [1, 2, 4, 9]}}"),
+        ["parameters.sizes: must be the same in all conditions; set it once under parameters"],
+    ),
+    "no look at which it could be decided": (
+        RULE,
+        "max_replicates: 8\ncriterion: {kind: level, outcome: plain, range: [0, .inf], estimator: median, why: w}",
+        ["criterion: looks: level (median) needs one from 16 on, got (8,); raise max_replicates"],
+    ),
+    "a share of resplits": (
+        RULE,
+        "parameters: {real: population}\ncriterion: {kind: winrate, a: treated, b: plain, above: 0.5, why: visible}",
+        ["criterion: real: population allows tests of means only, got winrate (prop); say this_data"],
+    ),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, seen, mistake, capsys, monkeypatch):
+def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, mistake, told_in_process):
     before, after, told = MISTAKES[mistake]
     assert before in GOOD
     project.claim("toy/some-claim", GOOD.replace(before, after, 1))
-    shown = in_process(project, capsys, monkeypatch, "check")
+    shown = told_in_process("check")
     lines = [line for line in shown.splitlines() if line.strip()]
     assert all(part in shown for part in told), shown
     assert len(lines) == 1, shown
     assert lines[0].startswith("claims: ")
 
 
-def in_process(project, capsys, monkeypatch, *arguments):
-    """The command's output, run in this process: a check costs milliseconds, an interpreter a second."""
-    import importlib
-    import sys
-
-    from claims import cli, fingerprint
-
-    for name in [n for n in sys.modules if n == "experiments" or n.startswith("experiments.")]:
-        monkeypatch.delitem(sys.modules, name)
-    for function in vars(fingerprint).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
-    importlib.invalidate_caches()
-    monkeypatch.chdir(project.root)
-    monkeypatch.syspath_prepend(str(project.root))
-    code = cli.main(list(arguments))
-    for function in vars(fingerprint).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
-    assert code == 2
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.out + captured.err
-    return captured.err
-
-
-def test_the_unchanged_file_is_accepted(project, seen):
+def test_the_unchanged_files_are_accepted(project, seen):
     project.claim("toy/some-claim", GOOD)
+    project.claim("toy/some-curve", CURVE)
     assert project.run("check").returncode == 0
 
 
-def test_every_fault_of_a_file_is_told_at_once(project, capsys, monkeypatch):
+def test_every_fault_of_a_file_is_told_at_once(project, told_in_process):
     project.claim(
         "toy/some-claim",
         GOOD.replace("a: treated", "a: x")
@@ -132,7 +161,7 @@ def test_every_fault_of_a_file_is_told_at_once(project, capsys, monkeypatch):
         .replace("typically", "always")
         .replace("[2]", "[96]"),
     )
-    shown = in_process(project, capsys, monkeypatch, "check")
+    shown = told_in_process("check")
     assert len(shown.strip().splitlines()) >= 3
 
 
@@ -164,12 +193,28 @@ def test_a_mistake_on_the_command_line_is_told(project, seen, arguments, told):
     assert not (project.root / "build" / "reproduction").exists()
 
 
-def test_two_claims_of_one_id(project, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("import no_such_library", "(ModuleNotFoundError: No module named 'no_such_library'); mend the module"),
+        ("def broken(:", "cannot be imported (SyntaxError: "),
+    ],
+)
+def test_a_module_that_cannot_be_imported(project, told_in_process, line, told):
+    """Told by the check, and by a run before it computes anything."""
+    project.claim("toy/some-claim", GOOD)
+    module = project.root / "experiments" / "toy.py"
+    module.write_text(f"{line}\n{module.read_text()}")
+    for command in ("check", "reproduce"):
+        shown = told_in_process(command)
+        assert shown.startswith("claims: toy/some-claim: trial: experiments.toy cannot be imported (")
+        assert told in shown
+
+
+def test_two_claims_of_one_id(project, told_in_process):
     project.claim("toy/some-claim", GOOD)
     project.claim("other/some-claim", GOOD)
-    assert "the id 'some-claim' is already taken by other/some-claim" in in_process(
-        project, capsys, monkeypatch, "check"
-    )
+    assert "the id 'some-claim' is already taken by other/some-claim" in told_in_process("check")
 
 
 @pytest.mark.parametrize("place", ["build", "build/store.sqlite", "build/reproduction"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -48,6 +49,17 @@ def test_a_second_run_computes_nothing_and_accept_makes_it_reproduced(plain, see
     assert "0 replicates computed" in again
     plain.run("report")
     assert pages == {path: path.read_bytes() for path in sorted((plain.root / "reports").rglob("*")) if path.is_file()}
+
+
+def test_a_run_of_one_claim_leaves_the_evidence_of_the_others(plain):
+    plain.shifted("other", 2.0)
+    plain.run("reproduce", "toy/plain", "profile=quick")
+    plain.run("reproduce", "toy/other", "profile=quick")
+    assert plain.run("run", "claim=toy/other", "profile=quick").returncode == 0
+    assert evidence_of(plain, "plain", "quick")["verdict"]["label"] == "supported"
+    (plain.root / "conf" / "claim" / "toy" / "plain.yaml").unlink()
+    plain.run("reproduce", "toy/other", "profile=quick")
+    assert not (plain.root / "build" / "reproduction-quick" / "evidence" / "toy" / "plain.json").exists()
 
 
 @pytest.mark.parametrize("trial", ["shifted", "block"])
@@ -115,6 +127,22 @@ def test_a_changed_declaration_needs_a_revision_which_draws_fresh_seeds(plain, s
     assert after["previous"][0]["declaration"] == before["declaration"]
     drawn = [set(record["conditions"][0]["outcomes"]["treated"]) for record in (before, after)]
     assert not drawn[0] & drawn[1]
+
+
+def test_words_move_into_the_evidence_without_a_run(plain, seen):
+    plain.run("reproduce")
+    plain.run("accept")
+    shutil.rmtree(plain.root / "build")
+    path = plain.root / "conf" / "claim" / "toy" / "plain.yaml"
+    text = path.read_text()
+    path.write_text(text + "notes: It was seen.\n")
+    assert "1 changed" in seen(plain.run("accept"))
+    after = evidence.read(plain.root / "reports" / "evidence" / "toy" / "plain.json")
+    assert after["notes"] == "It was seen."
+    path.write_text(text.replace("margin: 0.5", "margin: 0.4"))
+    refused = plain.run("accept")
+    assert refused.returncode == 2
+    assert "changed after the run" in seen(refused)
 
 
 def test_a_trial_that_gives_other_outcomes_needs_a_revision_but_a_tidier_one_does_not(plain, seen):

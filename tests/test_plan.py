@@ -89,32 +89,19 @@ def unused():
 
 
 @pytest.fixture
-def hashed(tmp_path, monkeypatch):
+def hashed(tmp_path, experiments_at):
     """The hash of a trial in a package written from source."""
 
     def run(source, helper=HELPER):
-        import sys
-
         folder = tmp_path / "experiments"
         folder.mkdir(exist_ok=True)
         (folder / "__init__.py").write_text("")
         (folder / "made.py").write_text(source)
         (folder / "helper.py").write_text(helper)
-        monkeypatch.syspath_prepend(str(tmp_path))
-        for name in [n for n in sys.modules if n == "experiments" or n.startswith("experiments.")]:
-            monkeypatch.delitem(sys.modules, name)
-        for function in vars(fingerprint).values():
-            if hasattr(function, "cache_clear"):
-                function.cache_clear()
-        import importlib
-
-        importlib.invalidate_caches()
+        experiments_at(tmp_path)
         return fingerprint.trial_sha256("experiments.made.trial")
 
-    yield run
-    for function in vars(fingerprint).values():
-        if hasattr(function, "cache_clear"):
-            function.cache_clear()
+    return run
 
 
 @pytest.mark.parametrize(

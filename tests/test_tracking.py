@@ -223,7 +223,7 @@ def test_a_place_that_cannot_be_written(tmp_path, uri, line):
 
 
 def test_a_locked_database(store, client, monkeypatch):
-    monkeypatch.setattr(tracking, "LOCKED", 0.05)
+    monkeypatch.setattr(tracking.writer, "LOCKED", 0.05)
     other = sqlite3.connect(store / "mlflow.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(

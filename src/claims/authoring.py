@@ -1,46 +1,73 @@
-"""Starting a claim: a file with comments that teach, and a trial that fails loudly until it is written."""
+"""Starting a claim from its entry in the ledger: a file that teaches, and a trial that fails until it is written."""
 
+import re
+import textwrap
 from pathlib import Path
 
 from claims import schema
-from claims.errors import ClaimsError
-from claims.guide import Guide
+from claims.errors import ClaimsError, nearest
+from claims.guide import Entry, Guide
 
-TEMPLATE = """\
-# What the guide says, as one sentence in our own words that could turn out false.
-statement: TODO
-# Numbers of the guide's sections and the lines that say it.
-guide: {{sections: [{section}], lines: ["{line}"]}}
-# always (the guide says must, guarantees, or prints a formula), typically (a bare "A beats B"), often, can, never
-quantifier: typically
+HEAD = """\
+# From the ledger. Read the guide's lines and what stands around them; its qualifiers belong to the statement.
+statement: >-
+{statement}
+guide: {{sections: {sections}, lines: {lines}}}
+# always (the guide says must, or prints a formula or code), typically (a bare "A beats B"), often, can, never
+quantifier: {quantifier}
+"""
+BODY = """\
+# A function in experiments/: one replicate per call. Where an existing one will do, name it here and delete the stub.
 trial: experiments.{topic}.{function}
-parameters: {{}}  # shared by all conditions and controls
-# At both ends of what readers meet: small and large, clean and noisy, generated and real (real: this_data).
+parameters: {parameters}  # shared by all conditions and controls
+# Both ends of what readers meet, so that the claim can fail: small and large, clean and noisy, generated and real
+# (real: this_data). typically needs 4 conditions, often 5, always and never a why_always.
 conditions:
   small: {{size: 100}}
   large: {{size: 1000}}
   clean: {{noise: 0.0}}
   noisy: {{noise: 1.0}}
-# Kinds: diff, ratio, winrate, equiv, level, trend, interior, best, rate, identity; all: or any: for several at once.
-criterion: {{kind: diff, a: treated, b: plain, better: higher, margin: 0.01, why: TODO why less would not matter}}
+{test}\
+# Other kinds: diff, ratio, winrate, equiv, level, trend, interior, best, rate, identity; all: or any: of several.
+criterion:
+  {{{criterion},
+   why: TODO why a smaller effect would not matter to a reader}}
+{control}\
 controls:
   negative:
-    no-mechanism: {{base: large, noise: 5.0}}  # what the claim says is at work is taken away: the criterion must fail
+    no-mechanism: {{base: large, noise: 5.0}}  # takes away what the claim says is at work: the criterion must fail
 """
-
+DIFF = "kind: diff, a: treated, b: plain, better: higher, margin: 0.01"
+CRITERIA = {
+    "trend": "kind: trend, outcome: curve, over: grid, direction: up, margin: 0.01",
+    "exact": "kind: identity, a: found, b: expected, tol: 1.0e-9, n: 16",
+    "numeric": "kind: level, outcome: value, range: [0.9, 1.1]",
+    "code": "kind: rate, event: works, above: 0.9",
+    "resource": "kind: ratio, a: slow_s, b: fast_s, range: [1.2, .inf], estimator: median, clock: cpu",
+    "existence": "kind: rate, event: happens, above: 0.05",
+}
+"""A criterion to start from, by the ledger's sort; `DIFF` for the rest."""
 STUB = '''
 
-def {function}(seed: int, *, size: int = 200, noise: float = 0.1) -> dict[str, float]:
-    """One replicate: both arms on the same data; say which number comes out, its unit and range."""
-    raise NotImplementedError("write the trial {function} before running the claim")
+def {function}(seed: int, *, {grid}size: int = 200, noise: float = 0.1) -> dict[str, float]:
+    """One replicate: all arms on the same data; say which numbers come out, their units and ranges."""
+    raise NotImplementedError("write experiments.{topic}.{function}, which returns {outcomes}")
 '''
+OWN = {"statement", "guide", "quantifier", "why_always", "notes", "references", "revisions", "review"}
+"""Keys of a claim that do not fit another one."""
 
 
 def create(name: str, like: str | None, root: Path, guide: Guide) -> list[Path]:
     """Writes the claim file `topic/id`, and a stub of its trial where there is none; the files written.
 
+    Args:
+        name: An entry of the ledger that can be tested and has no file.
+        like: A claim whose file is taken over, but for statement, place and quantifier; None starts from a template.
+        root: The project's root.
+        guide: With the ledger.
+
     Raises:
-        ClaimsError: The name is no `topic/id`, is taken, or `like` does not exist.
+        ClaimsError: The name is no `topic/id`, not in the ledger, or taken; or `like` does not exist.
     """
     topic, _, id = name.partition("/")
     if not schema.NAME.fullmatch(id) or not topic.isidentifier() or not topic.islower():
@@ -49,22 +76,80 @@ def create(name: str, like: str | None, root: Path, guide: Guide) -> list[Path]:
     taken = [path for path in files if path.partition("/")[2] == id]
     if taken:
         raise ClaimsError(f"name: the id {id!r} is taken by {taken[0]}; choose another")
+    if like is not None and like not in files:
+        raise ClaimsError(f"like: there is no claim {like!r}{nearest(like, files, '; claims list shows them all')}")
+    entry = guide.entry(name)
+    head = HEAD.format(
+        statement=_wrapped(entry.claim, "  "),
+        sections=list(entry.sections),
+        lines=str(entry.lines.split(", ")).replace("'", '"'),
+        quantifier=entry.quantifier,
+    )
+    head += "" if entry.stated else '# The guide only implies it: say "implied" in the statement.\n'
     path = root / "conf" / "claim" / topic / f"{id}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     if like is not None:
-        if like not in files:
-            raise ClaimsError(f"like: there is no claim {like!r}; claims list shows them all")
-        path.write_text(files[like].read_text(encoding="utf-8"), encoding="utf-8")
+        sketches = _sketch("a test", entry.test) + _sketch("a control", entry.control)
+        path.write_text(head + sketches + _taken_over(files[like]), encoding="utf-8")
         return [path]
-    section = next((s for s in guide.sections if s.topic == topic), guide.sections[0])
-    function = id.replace("-", "_")
-    filled = TEMPLATE.format(topic=topic, function=function, section=section.number, line=section.first)
-    path.write_text(filled, encoding="utf-8")
+    path.write_text(head + _body(entry), encoding="utf-8")
     module = root / "experiments" / f"{topic}.py"
-    if module.is_file() and f"def {function}(" in module.read_text(encoding="utf-8"):
-        return [path]
-    text = (
-        module.read_text(encoding="utf-8") if module.is_file() else f'"""Trials about {topic.replace("_", " ")}."""\n'
+    return [path, module] if _stub(module, entry) else [path]
+
+
+def _body(entry: Entry) -> str:
+    criterion = CRITERIA.get(entry.sort, DIFF)
+    body = BODY.format(
+        topic=entry.topic,
+        function=_function(entry),
+        parameters="{grid: [10, 30, 100, 300]}" if "over: grid" in criterion else "{}",
+        test=_sketch("a test", entry.test),
+        control=_sketch("a control", entry.control),
+        criterion=criterion,
     )
-    module.write_text(text.rstrip("\n") + "\n" + STUB.format(function=function), encoding="utf-8")
-    return [path, module]
+    strict = entry.quantifier in ("always", "never") and "identity" not in criterion
+    body += "why_always: TODO the guide's word or formula for it\n" * strict
+    return body + "timed: true\n" * ("clock" in criterion)
+
+
+def _taken_over(file: Path) -> str:
+    """A claim file without what is its own, each key with the comments above it."""
+    kept, above, key = "", "", ""
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.startswith("#"):
+            above += line
+            continue
+        found = re.match(r"([a-z_]+):", line)
+        key = found[1] if found else key
+        kept += "" if key in OWN else above + line
+        above = ""
+    return kept
+
+
+def _sketch(what: str, text: str) -> str:
+    return _wrapped(f"Sketch of {what}: {text}", "# ") + "\n" if text else ""
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return textwrap.fill(text, 118, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _function(entry: Entry) -> str:
+    return entry.id.replace("-", "_")
+
+
+def _stub(module: Path, entry: Entry) -> bool:
+    """Adds a stub of the entry's trial to a module; False where it has a function of that name."""
+    head = f'"""Trials about {entry.topic.replace("_", " ")}."""\n'
+    text = module.read_text(encoding="utf-8") if module.is_file() else head
+    if f"def {_function(entry)}(" in text:
+        return False
+    criterion = CRITERIA.get(entry.sort, DIFF)
+    stub = STUB.format(
+        function=_function(entry),
+        topic=entry.topic,
+        grid="grid: list[float], " * ("over: grid" in criterion),
+        outcomes=" and ".join(re.findall(r"\b(?:a|b|outcome|event): (\w+)", criterion)),
+    )
+    module.write_text(text.rstrip("\n") + "\n" + stub, encoding="utf-8")
+    return True

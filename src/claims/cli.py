@@ -16,11 +16,11 @@ from rich.markup import escape
 from claims import __version__
 from claims.errors import ClaimsError, nearest
 
+# What an exit code says, but for 2: the message above it says what is wrong with the command, a file or the host.
 MEANING = {
     1: "verdict drift: a verdict or label differs from the committed one",
-    2: "usage",
     3: "a verdict became invalid: a control or a trial failed",
-    4: "incomplete: the same command goes on where it stopped",
+    4: "incomplete: what is finished is stored, and the same command goes on from there",
 }
 # Where the output is no terminal, tables get a width of their own and lines are never cut.
 console = Console(width=None if sys.stdout.isatty() else 140)
@@ -114,6 +114,18 @@ class Session:
 
         return evidence.read_all(self.places.reports)
 
+    def computed(self, claims: Sequence[Any]) -> Any:
+        """What a run of the claims gives, with its progress on the terminal."""
+        from claims import reproduction
+        from claims.progress import Shown
+        from claims.store import Store
+
+        store = Store(self.places.store)
+        with Shown(console, len(claims)) as shown:
+            outcome = reproduction.run(claims, self.settings, self.engine, store, shown.told)
+        store.close()
+        return outcome
+
 
 def _located(uri: Any, root: Path) -> str | None:
     """The tracking URI with a relative SQLite path resolved once, so that no working directory can scatter runs."""
@@ -131,7 +143,7 @@ def select(files: Mapping[str, Path], patterns: Sequence[str]) -> list[str]:
         return list(files)
     chosen: set[str] = set()
     for pattern in patterns:
-        name = pattern.removesuffix(".yaml").removeprefix("conf/claim/")
+        name = "/".join(Path(pattern).with_suffix("").parts[-2:]) if pattern.endswith(".yaml") else pattern
         hits = [path for path in files if fnmatch.fnmatchcase(path, name) or path.partition("/")[2] == name]
         if not hits:
             raise ClaimsError(f"claim: no claim matches {pattern!r}{_hint(name, files)}; claims list shows them all")
@@ -140,25 +152,19 @@ def select(files: Mapping[str, Path], patterns: Sequence[str]) -> list[str]:
 
 
 def _hint(name: str, files: Mapping[str, Path]) -> str:
-    found = nearest(name, files) if "/" in name else nearest(name, [path.partition("/")[2] for path in files])
-    return found if found.startswith("; did") else ""
+    return nearest(name, files if "/" in name else [path.partition("/")[2] for path in files], "")
 
 
 def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namespace) -> int:
     """Runs claims, writes evidence and pages beside the committed ones, mirrors to MLflow and compares."""
-    from claims import evidence, report, reproduction
-    from claims.progress import Shown, claim_table, suite_table
-    from claims.store import Store
+    from claims import evidence, report, reproduction, schema
+    from claims.progress import claim_table
 
     committed, places = session.committed(), session.places
     target = places.reproduction(session.profile)
-    store = Store(places.store)
-    with Shown(console, len(claims)) as shown:
-        outcome = reproduction.run(list(claims.values()), session.settings, session.engine, store, shown.told)
-    store.close()
+    outcome = session.computed(list(claims.values()))
     found = reproduction.write(outcome, places, target, committed)
-    if not getattr(args, "one", False):
-        reproduction.remove_strangers(target, {**claims, **committed} if args.patterns or args.shard else claims)
+    reproduction.remove_strangers(target, schema.files(places.conf))
     report.build(target, session.guide)
     if outcome.computed:
         _mirror(session, found, target, exploratory=False)
@@ -166,12 +172,11 @@ def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namesp
     if getattr(args, "one", False):
         for record in found.values():
             console.print(claim_table(record))
-    return _concluded(session, drifts, outcome, found, suite_table)
+    return _concluded(session, drifts, outcome, found)
 
 
-def _concluded(
-    session: Session, drifts: Sequence[Any], outcome: Any, found: Mapping[str, Any], suite_table: Any
-) -> int:
+def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Mapping[str, Any]) -> int:
+    from claims.progress import suite_table
     from claims.reproduction import exit_code
 
     quick = session.profile == "quick"
@@ -180,6 +185,8 @@ def _concluded(
     same = [d for d in judged if d.reproduced or (quick and d.after == "inconclusive")]
     if len(drifts) > 1 or len(same) < len(judged):
         console.print(suite_table(drifts))
+    if outcome.damaged:
+        say(f"stored results that were changed after they were written, left out and computed again: {outcome.damaged}")
     for path in outcome.noisy:
         say(f"{path}: not timed, this host is too noisy now; the committed evidence stays in force")
     incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
@@ -194,10 +201,7 @@ def _concluded(
     )
     if quick:
         drifts = [d for d in drifts if d.after != "inconclusive" or d.before is None]
-    code = exit_code(drifts, found, bool(incomplete))
-    if code:
-        say(f"exit {code}: {MEANING[code]}")
-    return code
+    return exit_code(drifts, found, bool(incomplete))
 
 
 def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exploratory: bool) -> None:
@@ -229,9 +233,8 @@ def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exp
 
 def run_one(root: Path, config: Mapping[str, Any], choice: str | None, overrides: Sequence[str]) -> int:
     """`claims run`: one claim as Hydra composed it; exploratory where it differs from its file."""
-    from claims import contract, evidence, reproduction, schema
-    from claims.progress import Shown, claim_table
-    from claims.store import Store
+    from claims import contract, evidence, schema
+    from claims.progress import claim_table
 
     session = Session(root, config)
     files = schema.files(session.places.conf)
@@ -244,10 +247,7 @@ def run_one(root: Path, config: Mapping[str, Any], choice: str | None, overrides
     if not changed:
         return reproduce(session, {choice: claim}, argparse.Namespace(one=True, patterns=[choice], shard=None))
     # Overridden runs have a store of their own name space anyway: their keys differ by parameters.
-    store = Store(session.places.store)
-    with Shown(console, 1) as shown:
-        outcome = reproduction.run([claim], session.settings, session.engine, store, shown.told)
-    store.close()
+    outcome = session.computed([claim])
     found = {path: evidence.assemble(run, None) for path, run in outcome.runs.items() if run.done}
     for record in found.values():
         console.print(claim_table(record))
@@ -308,24 +308,18 @@ def _session(args: argparse.Namespace) -> Session:
 
 
 def _list_command(args: argparse.Namespace) -> int:
-    from rich.table import Table
-
     from claims import schema
-    from claims.progress import coloured
+    from claims.progress import coloured, table
 
     session = _session(args)
     committed = session.committed()
     files = schema.files(session.places.conf)
-    table = Table()
-    for column in ("claim", "verdict", "quantifier", "statement"):
-        table.add_column(column, overflow="fold", no_wrap=column == "claim")
+    shown = table("claim", "verdict", "quantifier", "statement")
     for path in select(files, args.patterns):
         claim = schema.load(files[path])
-        verdict = committed[path]["verdict"]["label"] if path in committed else None
-        table.add_row(
-            path, coloured(verdict) if verdict else "(no evidence)", claim.quantifier, escape(claim.statement)
-        )
-    console.print(table)
+        verdict = coloured(committed[path]["verdict"]["label"]) if path in committed else "(no evidence)"
+        shown.add_row(path, verdict, claim.quantifier, escape(claim.statement))
+    console.print(shown)
     return 0
 
 
@@ -339,16 +333,26 @@ def _show_command(args: argparse.Namespace) -> int:
 
 
 def _check_command(args: argparse.Namespace) -> int:
+    from claims import contract
+
     session = _session(args)
     claims = session.claims(args.patterns)
+    contract.refuse_broken_modules(claims.values())
+    strangers = [fault for claim in claims.values() for fault in session.guide.strangers(claim)]
+    if strangers:
+        raise ClaimsError("\n".join(strangers))
+    if args.run:
+        from claims import tryout
+
+        for claim in claims.values():
+            say(tryout.report(claim, session.settings))
     say(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
     return 0
 
 
 def _explain_command(args: argparse.Namespace) -> int:
-    from rich.table import Table
-
     from claims import plan
+    from claims.progress import table
     from claims.runner import ClaimRun
     from claims.store import Store
 
@@ -358,27 +362,17 @@ def _explain_command(args: argparse.Namespace) -> int:
         known = store.results(path)
         run = ClaimRun(claim, session.settings, known)
         waiting = run.step()
-        table = Table(title=path, title_justify="left")
-        for column in ("condition", "stored", "would run", "why"):
-            table.add_column(column, overflow="fold")
+        shown = table("condition", "stored", "would run", "why", title=path)
         for cell in [*run.conditions, *run.controls]:
+            name, stream = cell.cell.name, cell.cell.stream
             jobs = plan.jobs(claim, cell.cell, session.settings.base_seed, cell.looks[-1])
             stored = sum(known[job.key].count for job in jobs if job.key in known)
-            ahead = sum(
-                len(job.seeds) for job in waiting if (job.cell, job.stream) == (cell.cell.name, cell.cell.stream)
-            )
-            other = sum(r.count for r in known.values() if r.cell == cell.cell.name) - stored
-            why = (
-                "next look"
-                if ahead and stored
-                else "nothing stored for this trial, parameters, seeds and versions"
-                if ahead
-                else "-"
-            )
-            if ahead and other:
-                why += f"; {other} stored of earlier ones stay apart"
-            table.add_row(cell.cell.name, str(stored), str(ahead), why)
-        console.print(table)
+            ahead = sum(len(job.seeds) for job in waiting if (job.cell, job.stream) == (name, stream))
+            other = sum(r.count for r in known.values() if r.cell == name) - stored
+            why = "next look" if stored else "nothing stored for this trial, parameters, seeds and versions"
+            why += f"; {other} stored of earlier ones stay apart" * bool(other)
+            shown.add_row(name, str(stored), str(ahead), why if ahead else "-")
+        console.print(shown)
     store.close()
     return 0
 
@@ -401,8 +395,9 @@ def _accept_command(args: argparse.Namespace) -> int:
     session = _session(args)
     files = schema.files(session.places.conf)
     claims = session.claims(args.patterns)
-    source = session.places.reproduction("standard") / "evidence"
-    paths = [path for path in claims if args.patterns or (source / f"{path}.json").is_file()]
+    folders = (session.places.reproduction("standard"), session.places.reports)
+    known = {path for path in claims for folder in folders if (folder / "evidence" / f"{path}.json").is_file()}
+    paths = [path for path in claims if args.patterns or path in known]
     changed = reproduction.accept(paths, claims, session.places, session.settings, files)
     report.build(session.places.reports, session.guide)
     for path in changed:
@@ -446,26 +441,26 @@ def _sync_command(args: argparse.Namespace) -> int:
 
 
 def _coverage_command(args: argparse.Namespace) -> int:
-    from rich.table import Table
+    from claims.progress import table
+    from claims.report.tables import picture, reasons
 
     session = _session(args)
     committed = session.committed()
-    table = Table(title="sections with claims on trial", title_justify="left")
-    for column in ("section", "name", "claims", "verdicts"):
-        table.add_column(column)
-    covered = 0
-    for section in session.guide.sections:
-        here = [r for r in committed.values() if section.number in r["guide"]["sections"]]
-        covered += bool(here)
-        if here:
-            table.add_row(
-                str(section.number),
-                section.name,
-                str(len(here)),
-                ", ".join(sorted(r["verdict"]["label"] for r in here)),
-            )
-    console.print(table)
-    say(f"{covered} of {len(session.guide.sections)} sections, {len(committed)} claims")
+    entries = {entry.path: entry for entry in session.guide.ledger.values()}
+    if args.patterns:
+        for path in select(dict.fromkeys(entries, Path()), args.patterns):
+            entry = entries[path]
+            state = committed[path]["verdict"]["label"] if path in committed else entry.reason or "open"
+            say(escape(f"{path} ({state}; lines {entry.lines}): {entry.claim}"))
+        return 0
+    shown = table("section", "about", "tested", "open", "not testable, because", right=("section", "open"))
+    parts = session.guide.coverage(committed.values())
+    for part in parts:
+        labels = ", ".join(sorted(record["verdict"]["label"] for record in part.tested))
+        reason = escape(reasons(part))
+        shown.add_row(f"{part.section.number}", part.section.name, labels, f"{len(part.open)}", reason)
+    console.print(shown)
+    say(picture(parts))
     return 0
 
 
@@ -475,7 +470,7 @@ def _new_command(args: argparse.Namespace) -> int:
     session = _session(args)
     for path in authoring.create(args.name, args.like, session.places.root, session.guide):
         say(f"wrote {path.relative_to(session.places.root)}")
-    say(f"next: fill it in, then claims check {args.name}")
+    say(f"next: fill it in, then claims check --run {args.name}")
     return 0
 
 
@@ -537,13 +532,15 @@ def parser() -> argparse.ArgumentParser:
     )
     add("list", _list_command, "List the claims with their committed verdicts.")
     add("show", _show_command, "Show committed evidence.")
-    add("check", _check_command, "Check claim files without running them.")
+    add("check", _check_command, "Check claim files without running them.").add_argument(
+        "--run", action="store_true", help="also run two replicates of each condition: rules, cost, power"
+    )
     add("explain", _explain_command, "Say what is stored, what would run and why.")
     add("diff", _diff_command, "Compare the last run with the committed evidence.")
     add("accept", _accept_command, "Copy changed evidence of the last standard run into the reports.")
     add("report", _report_command, "Build the pages from committed evidence.")
     add("sync", _sync_command, "Write committed evidence to MLflow.")
-    add("coverage", _coverage_command, "Show which sections of the guide have claims on trial.")
+    add("coverage", _coverage_command, "Show what became of every section of the guide, or list its claims.")
     add("schema", _schema_command, "Print the JSON Schema of a claim file.", patterns=False)
     new = add("new", _new_command, "Start a claim file.", patterns=False)
     new.add_argument("name", metavar="TOPIC/ID")
@@ -564,14 +561,16 @@ def _guarded(command: Callable[[], int]) -> int:
         for line in str(error).splitlines():
             print(f"claims: {line}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(
-            "claims: stopped; every finished replicate is stored, the same command goes on from there", file=sys.stderr
-        )
+    except KeyboardInterrupt as stop:
+        kept = str(stop) or "nothing was being computed, and every finished replicate is stored"
+        print(f"claims: stopped; {kept}", file=sys.stderr)
         return 4
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"claims: {error}; free the path or its disk and run the command again; nothing is lost", file=sys.stderr)
+        return 2
 
 
 def _terminated(*_: Any) -> None:
@@ -595,7 +594,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.patterns = [text for text in given if "=" not in text]
         return int(args.function(args))
 
-    return _guarded(command)
+    code = _guarded(command)
+    if code in MEANING:
+        print(f"claims: {MEANING[code]} (exit code {code})", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """The checks that every claim file must pass before anything runs."""
 
 import ast
-import inspect
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from claims import plan, schema, statistics
 from claims.errors import ClaimsError, nearest
-from claims.fingerprint import load_trial, reached_code
+from claims.fingerprint import Call, call, load_trial, reached_code
 from claims.guide import Guide
 from claims.schema import Claim
 from claims.statistics.controls import parts
@@ -53,26 +53,47 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     for name in sorted(shared):
         yield f"controls.{name}: the name is used twice; conditions and controls need names of their own"
     try:
-        trial = load_trial(claim.trial)
+        called = call(claim.trial)
+        reached_code(claim.trial)
     except ClaimsError as error:
         yield str(error)
         return
-    except Exception as error:
-        module = claim.trial.rpartition(".")[0]
-        yield f"trial: {module} cannot be imported ({type(error).__name__}: {error}); mend the module"
+    except Exception as error:  # no Python, no text, or a package whose own import fails
+        yield _not_importable(claim.trial, error)
         return
-    first = next(iter(inspect.signature(trial).parameters), "")
-    if first not in ("seed", "seeds"):
+    if called.first not in ("seed", "seeds"):
         rule_ = "must be seed, or seeds for a batched trial"
-        yield f"trial: the first parameter of {claim.trial} {rule_}, got {first or 'none'!r}; rename it"
+        yield f"trial: the first parameter of {claim.trial} {rule_}, got {called.first or 'none'!r}; rename it"
     if not strangers:
-        yield from _call_faults(claim, rule, trial)
+        yield from _call_faults(claim, rule, called)
+
+
+def refuse_broken_modules(claims: Iterable[Claim]) -> None:
+    """Imports the trials' modules, which costs seconds and so waits until something is computed.
+
+    Raises:
+        ClaimsError: A module cannot be imported.
+    """
+    faults = {}
+    for claim in claims:
+        try:
+            load_trial(claim.trial)
+        except Exception as error:
+            faults[claim.trial.rpartition(".")[0]] = f"{claim.path}: {_not_importable(claim.trial, error)}"
+    if faults:
+        raise ClaimsError("\n".join(faults.values()))
+
+
+def _not_importable(trial: str, error: Exception) -> str:
+    return f"trial: {trial.rpartition('.')[0]} cannot be imported ({type(error).__name__}: {error}); mend the module"
 
 
 def _text_faults(claim: Claim) -> Iterator[str]:
     for field, text in _texts(claim.model_dump()):
         if "${" in text:
             yield f"{field}: must not hold ${{...}}, which Hydra would replace; write the value itself"
+        if text.startswith("TODO"):
+            yield f"{field}: still says {text!r}; write what is asked for"
 
 
 def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
@@ -101,26 +122,48 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
 
 
-def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, trial: Any) -> Iterator[str]:
+def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> Iterator[str]:
     told: set[str] = set()
-    for cell in plan.cells(claim):
+    for cell in plan.written(claim):
         where = f"{'conditions' if cell.role == 'condition' else f'controls.{cell.role}'}.{cell.name}"
         if cell.real is not None and cell.real not in get_args(schema.Real):
             yield f"{where}.real: must be this_data or population, got {cell.real!r}"
-        for fault in schema.parameter_faults(trial, cell.parameters, where):
+        faults = list(_parameter_faults(called, cell.parameters, where))
+        for kind, over in _curves(rule):
+            faults += _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
+        for fault in faults:
             if fault.partition(": ")[2] not in told:  # a shared parameter is wrong once, not once per condition
                 told.add(fault.partition(": ")[2])
                 yield fault
-        for kind, over in _curves(rule):
-            yield from _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
     if rule is not None:
+        yield from _look_faults(claim, rule)
         names = statistics.outcome_names(rule)
         for name in sorted(names - _mentioned(claim, names)):
             yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; name one that it does"
         for _, over in _curves(rule):
-            values = {str(cell.parameters.get(over)) for cell in plan.cells(claim) if cell.role == "condition"}
+            values = {str(cell.parameters.get(over)) for cell in plan.written(claim) if cell.role == "condition"}
             if len(values) > 1:
                 yield f"parameters.{over}: must be the same in all conditions; set it once under parameters"
+
+
+def _parameter_faults(called: Call, parameters: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Names that the trial does not take, or needs and does not get."""
+    unknown = [] if called.anything else [name for name in parameters if name not in called.takes]
+    strange = {name: nearest(name, called.takes) for name in unknown}
+    for name, hint in strange.items():
+        yield f"{where}.{name}: the trial {called.name} takes no such parameter{hint}"
+    for name in sorted(called.needs - set(parameters)):
+        if not any(f"{name!r}?" in hint for hint in strange.values()):
+            yield f"{where}: the trial {called.name} needs the parameter {name!r}; set it here or under parameters"
+
+
+def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
+    looks = [n for n in plan.BOUNDARIES if n <= (claim.max_replicates or n)]
+    for population in sorted({cell.real == "population" for cell in plan.written(claim)}):
+        try:
+            statistics.planned_looks(rule, looks, population=population)
+        except ValueError as error:
+            yield f"criterion: {error}"
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
@@ -131,7 +174,9 @@ def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:
     fewest = 3 if most == 12 else 4
     numbers = isinstance(values, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
     if not numbers or not fewest <= len(values) <= most:
-        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}"
+        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}; lengthen or shorten it"
+    elif any(low >= high for low, high in itertools.pairwise(values)):
+        yield f"{where}: must ascend strictly, got {values!r}; sort it and give each value once"
 
 
 def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
@@ -148,6 +193,6 @@ def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
                 found.add(node.value)
             elif isinstance(node, ast.keyword) and node.arg:
                 found.add(node.arg)
-    for cell in plan.cells(claim):
+    for cell in plan.written(claim):
         found |= {part for field, text in _texts(cell.parameters) for part in (*field.split("."), text)}
     return found

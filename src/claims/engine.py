@@ -1,31 +1,120 @@
 """Where jobs run: local processes or a Dask cluster behind one small interface."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from contextlib import suppress
+from multiprocessing import Pipe
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, get_ident
 from typing import Any, Protocol
 
 from claims import worker
 from claims.errors import ClaimsError
 from claims.job import Job, Result
 
+# A worker that is killed while it starts is no chunk's fault; when none comes up in so many tries, something else is.
+STARTS, START_SECONDS = 5, 120.0
+COMMAND = (sys.executable, "-P", "-Xfaulthandler", "-c", "from claims.worker import serve; serve()")
+
+
+class WorkerDied(Exception):  # noqa: N818 - an event, not a mistake
+    """A worker process ended while it held a chunk."""
+
 
 class Engine(Protocol):
-    """Runs chunks of jobs; a chunk whose process dies or runs over its time raises from its future."""
+    """Runs chunks of jobs; any error but the two of a chunk's own means that nothing more can be computed."""
 
     workers: int
 
     def submit(self, jobs: Sequence[Job], seconds: float) -> "Future[list[Result]]":
-        """Starts a chunk that may take `seconds` of wall time."""
+        """Starts a chunk that may take `seconds` of wall time; raises TimeoutError or WorkerDied from its future."""
 
     def close(self, now: bool = False) -> None:
         """Ends the workers, at once where `now`."""
+
+
+class Child:
+    """A worker process and the pipe to it. It leads a process group, so that what a trial started ends with it."""
+
+    def __init__(self, memory: int, log: Path) -> None:
+        """Starts the process and waits for it, so that starting up is not the first chunk's time.
+
+        Args:
+            memory: Limit of its data segment in bytes.
+            log: Takes what it prints.
+
+        Raises:
+            WorkerDied: It ended before it was ready.
+        """
+        threads = dict.fromkeys(worker.THREAD_VARIABLES, "1")
+        self._pipe, theirs = Pipe()
+        with theirs, log.open("ab") as output:  # closed here, so that the pipe ends with the process
+            self._process = subprocess.Popen(
+                [*COMMAND, str(theirs.fileno()), str(memory)],
+                stdin=subprocess.PIPE,  # open as long as this process lives
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(sys.path)},
+                pass_fds=[theirs.fileno()],
+                process_group=0,
+            )
+        self.call(os.getpid, (), START_SECONDS)
+
+    def call(self, function: Callable[..., Any], arguments: Sequence[Any], seconds: float) -> Any:
+        """The value of a function in the process, which either error leaves dead.
+
+        Raises:
+            TimeoutError: It took longer than `seconds`.
+            WorkerDied: The process ended.
+        """
+        try:
+            self._pipe.send((function, arguments))
+            if self._pipe.poll(seconds):
+                return self._pipe.recv()
+        except (EOFError, OSError):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.2)  # one that ends by itself has its own exit code
+            code = self.kill()
+            raise WorkerDied(signal.Signals(-code).name if code < 0 else f"exit code {code}") from None
+        self.kill()
+        raise TimeoutError(f"no result after {seconds:g} s")
+
+    def kill(self) -> int:
+        """Makes sure that the process and all it started are gone; its exit code."""
+        with suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.stdin:
+            self._process.stdin.close()
+        return self._process.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process can take another chunk."""
+        return self._process.poll() is None
+
+
+def ready(child: Child | None, memory: int, log: Path) -> Child:
+    """The worker where it is alive, else a new one.
+
+    Raises:
+        ClaimsError: None comes up.
+    """
+    if child is not None and child.alive:
+        return child
+    for _ in range(STARTS):
+        with suppress(WorkerDied, TimeoutError):
+            return Child(memory, log)
+    raise ClaimsError(f"{log}: worker processes end while they start; the end of this file says why")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Local:
@@ -41,19 +130,12 @@ class Local:
         Args:
             workers: Number of processes; 0 means one per core that this process may use.
             memory_gb: Limit of each worker's data segment.
-            log: Takes what the workers print to stderr; a worker that is ended while it starts prints a traceback.
+            log: Takes what the workers print.
         """
-        self.workers = workers or len(os.sched_getaffinity(0))
-        self._memory = int(memory_gb * 2**30)
-        for name in worker.THREAD_VARIABLES:
-            os.environ[name] = "1"
-        # Workers inherit file descriptor 2; this process prints its own errors only when they are gone.
-        self._stderr = os.dup(2)
-        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(file, 2)
-        os.close(file)
+        self.workers = workers or cores()
+        self._memory, self._log = int(memory_gb * 2**30), log
         self._tasks: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], float] | None] = SimpleQueue()
-        self._processes: dict[int, SpawnProcess] = {}
+        self._children: dict[int, Child] = {}
         self._stopped = False
         self._threads = [Thread(target=self._supervise, args=(n,), daemon=True) for n in range(self.workers)]
         for thread in self._threads:
@@ -73,12 +155,10 @@ class Local:
         for _ in self._threads:
             self._tasks.put(None)
         while any(thread.is_alive() for thread in self._threads):
-            for process in [*self._processes.values()] if now else []:
-                process.kill()
-            self._threads[0].join(0.05)
-            self._threads = [thread for thread in self._threads if thread.is_alive()] or self._threads[:1]
-        os.dup2(self._stderr, 2)
-        os.close(self._stderr)
+            for child in [*self._children.values()] if now else []:
+                child.kill()
+            for thread in self._threads:
+                thread.join(0.05)
 
     def _scheduled(self, function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> "Future[Any]":
         future: Future[Any] = Future()
@@ -87,100 +167,99 @@ class Local:
 
     def _supervise(self, number: int) -> None:
         """Hands chunks to one worker, and starts another where it died or had to be killed."""
-        pipe: Connection | None = None
+        child: Child | None = None
         while (task := self._tasks.get()) is not None and not self._stopped:
             future, function, arguments, seconds = task
             try:
-                pipe = pipe or self._started(number)
-                pipe.send((function, arguments))
-                if not pipe.poll(seconds):
-                    raise TimeoutError(f"no result after {seconds:g} s")
-                future.set_result(pipe.recv())
-            except (EOFError, OSError) as error:  # TimeoutError is an OSError
-                pipe, code = None, self._ended(number)
-                future.set_exception(error if isinstance(error, TimeoutError) else WorkerDied(f"exit code {code}"))
-        self._ended(number)
-
-    def _started(self, number: int) -> "Connection":
-        ours, theirs = get_context("spawn").Pipe()
-        process = get_context("spawn").Process(target=worker.serve, args=(theirs, self._memory), daemon=True)
-        process.start()
-        self._processes[number] = process
-        theirs.close()  # so that the pipe ends with the process
-        ours.recv()  # it is ready: starting up is not the chunk's time
-        return ours
-
-    def _ended(self, number: int) -> int | None:
-        """Makes sure that a worker is gone; its exit code, -9 where it was killed."""
-        process = self._processes.pop(number, None)
-        if process is None:
-            return None
-        process.join(0.2)  # one that died by itself has its own exit code
-        process.kill()
-        process.join()
-        return process.exitcode
-
-
-class WorkerDied(Exception):  # noqa: N818 - an event, not a mistake
-    """A worker process ended while it held a chunk."""
+                child = self._children[number] = ready(child, self._memory, self._log)
+                future.set_result(child.call(function, arguments, seconds))
+            except Exception as error:  # whatever it is, the caller gets it
+                future.set_exception(error)
+        if child is not None:
+            child.kill()
 
 
 class Dask:
-    """A Dask cluster: the scheduler's address, or a cluster on this machine where none is given."""
+    """A Dask cluster: the scheduler's address, or a cluster on this machine where none is given.
+
+    Dask can neither end a running task nor tell which one killed its worker, so each thread of a Dask worker hands
+    its chunks to a process of its own, under the same limits as here.
+    """
 
     def __init__(self, address: str | None, workers: int, memory_gb: float) -> None:
         """Connects to the cluster, or starts one.
 
         Raises:
-            ClaimsError: Dask is not installed or the scheduler does not answer.
+            ClaimsError: Dask is not installed, the scheduler does not answer, or it has no workers.
         """
         try:
-            import dask
             from distributed import Client, LocalCluster
         except ImportError:
             raise ClaimsError(
                 "engine=dask: Dask is not installed; install the extra with pip install -e '.[dask]'"
             ) from None
-        # A chunk that kills its worker is tried once more, then given back, so that it cannot take the cluster down.
-        dask.config.set({"distributed.scheduler.allowed-failures": 1})
+        self._memory = int(memory_gb * 2**30)
         self._cluster: Any = None
         if address is None:
-            count = workers or len(os.sched_getaffinity(0))
             self._cluster = LocalCluster(
-                n_workers=count,
+                n_workers=workers or cores(),
                 threads_per_worker=1,
-                memory_limit=f"{memory_gb}GiB",
+                memory_limit=0,
                 dashboard_address=None,
                 silence_logs=50,
             )
         try:
             self._client = Client(self._cluster or address, timeout="20s")
+            self._client.wait_for_workers(1, timeout=20)
         except (OSError, TimeoutError) as error:
             raise ClaimsError(
-                f"engine.address: no Dask scheduler answers at {address} ({error}); start one, or leave it out"
+                f"engine.address: no Dask scheduler with workers answers at {address} ({error}); start them,"
+                " or leave it out"
             ) from None
-        self.workers = max(1, sum(self._client.nthreads().values()))
+        self.workers = sum(self._client.nthreads().values())
 
     def submit(self, jobs: Sequence[Job], seconds: float) -> "Future[list[Result]]":
-        """Starts a chunk; `seconds` is not enforced here, since Dask cannot end a running task."""
+        """Starts a chunk; after `seconds` on a worker its process is killed and the future raises TimeoutError."""
         future: Future[list[Result]] = Future()
-        remote = self._client.submit(worker.run, tuple(jobs), pure=False)
 
         def arrived(done: Any) -> None:
-            error = done.exception() if done.status == "error" else None
-            if done.status == "finished":
+            try:
                 future.set_result(done.result())
-            else:
-                future.set_exception(error or RuntimeError(f"the chunk was {done.status}"))
+            except (WorkerDied, TimeoutError, ClaimsError) as error:
+                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(ClaimsError(f"engine=dask: the cluster lost a chunk ({error}); run it again"))
 
+        remote = self._client.submit(supervised, tuple(jobs), seconds, self._memory, pure=False)
         remote.add_done_callback(arrived)
         return future
 
     def close(self, now: bool = False) -> None:
         """Leaves the cluster, and ends it where this process started it."""
+        if now:
+            self._client.run(kill_all, wait=False)
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+_children: dict[int, Child] = {}  # in a Dask worker, by thread
+
+
+def supervised(jobs: Sequence[Job], seconds: float, memory: int) -> list[Result]:
+    """The results of a chunk from a process of this Dask worker's thread."""
+    from distributed import get_worker
+
+    log = Path(get_worker().local_directory, "workers.log")
+    child = _children[get_ident()] = ready(_children.get(get_ident()), memory, log)
+    found: list[Result] = child.call(worker.run, (jobs,), seconds)
+    return found
+
+
+def kill_all() -> None:
+    """Ends the processes of a Dask worker, and with them what it runs."""
+    for child in _children.values():
+        child.kill()
 
 
 def start(name: str, workers: int, memory_gb: float, log: Path, address: str | None = None) -> Engine:

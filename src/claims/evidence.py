@@ -46,12 +46,9 @@ def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
         "engine": ENGINE,
         "id": claim.id,
         "topic": claim.topic,
-        "statement": claim.statement,
-        "guide": {"sections": claim.guide.sections, "lines": [str(lines) for lines in claim.guide.lines]},
         "quantifier": claim.quantifier,
         "kind": kind(run.rule),
         "criterion_text": statistics.describe(run.rule),
-        "margin_reasons": [part["why"] for part in parts(run.rule) if "why" in part] or [run.rule.get("why", "")],
         "declaration": declaration,
         "declaration_sha256": plan.sha256(plain(declaration)),
         "trial": claim.trial,
@@ -59,9 +56,7 @@ def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
         "versions": versions(claim.trial),
         "base_seed": settings.base_seed,
         "revisions": [revision.model_dump() for revision in claim.revisions],
-        "notes": claim.notes,
-        "references": claim.references,
-        "why_always": claim.why_always,
+        **texts(claim),
         "timed": claim.timed,
         "clock": next((part["clock"] for part in parts(run.rule) if "clock" in part), None),
         "alpha": settings.alpha,
@@ -71,6 +66,20 @@ def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
         "conditions": conditions,
         "controls": controls,
         "previous": _previous(claim, committed),
+    }
+
+
+def texts(claim: Claim) -> dict[str, Any]:
+    """What a claim file says in words alone: this may change without a run."""
+    rule = plan.criterion(claim)
+    return {
+        "statement": claim.statement,
+        "guide": {"sections": claim.guide.sections, "lines": [str(lines) for lines in claim.guide.lines]},
+        "margin_reasons": [part["why"] for part in parts(rule) if "why" in part] or [rule.get("why", "")],
+        "why_always": claim.why_always,
+        "notes": claim.notes,
+        "references": claim.references,
+        "review": claim.review.model_dump() if claim.review else None,
     }
 
 
@@ -287,18 +296,22 @@ def _one_line(match: re.Match[str]) -> str:
 
 
 def write(record: Mapping[str, Any], path: Path) -> bool:
-    """Writes the record; False where the file already says so.
+    """Writes the record; False where the file already says so."""
+    return write_text(path, text(record))
+
+
+def write_text(path: Path, content: str) -> bool:
+    """Writes a file as a whole or not at all; False where it already says so.
 
     Raises:
         ClaimsError: The folder cannot be written.
     """
-    content = text(record)
     try:
-        if path.is_file() and path.read_text(encoding="utf-8") == content:
+        if path.is_file() and path.read_bytes() == content.encode():
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".partial")
-        scratch.write_text(content, encoding="utf-8")
+        scratch = path.with_name(f"{path.name}.partial")
+        scratch.write_bytes(content.encode())
         scratch.replace(path)
     except OSError as error:
         raise ClaimsError(

@@ -5,10 +5,10 @@ import builtins
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -19,14 +19,32 @@ from claims.errors import ClaimsError, nearest
 PACKAGE = "experiments"
 # Libraries whose version can change a number. Import names that differ from the distribution's are mapped below.
 NUMERICAL = frozenset(
-    {"imbalanced-learn", "joblib", "lightgbm", "mlflow", "networkx", "numpy", "optuna", "pandas", "scikit-learn"}
-    | {"scipy", "statsmodels", "torch", "xgboost"}
+    {"imbalanced-learn", "joblib", "lightgbm", "lime", "mlflow", "mlxtend", "networkx", "numba", "numpy", "optuna"}
+    | {"pandas", "scikit-learn", "scipy", "shap", "statsmodels", "torch", "xgboost"}
 )
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
 
 
-def load_trial(path: str) -> Callable[..., Any]:
-    """The trial function named by a dotted path inside `experiments`.
+@dataclass(frozen=True)
+class Call:
+    """How a trial is called.
+
+    Attributes:
+        first: Its first parameter, `seed` or `seeds`.
+        takes: Names of its other parameters. needs: those without a default.
+        anything: Whether it takes any name (`**options`).
+    """
+
+    name: str
+    first: str
+    takes: frozenset[str]
+    needs: frozenset[str]
+    anything: bool
+
+
+@cache
+def call(path: str) -> Call:
+    """How the trial named by a dotted path inside `experiments` is called, from its source: imports cost seconds.
 
     Raises:
         ClaimsError: The path lies outside `experiments`, or names no function there.
@@ -36,13 +54,24 @@ def load_trial(path: str) -> Callable[..., Any]:
         raise ClaimsError(
             f"trial: must be a function of {PACKAGE}/, got {path!r}; write it as {PACKAGE}.<topic>.<name>"
         )
-    if importlib.util.find_spec(PACKAGE) is None or importlib.util.find_spec(module_name) is None:
+    if _file(module_name) is None:
         raise ClaimsError(f"trial: there is no module {module_name!r}; create {module_name.replace('.', '/')}.py")
-    module = importlib.import_module(module_name)
-    trial = getattr(module, name, None)
-    if not inspect.isfunction(trial) or trial.__module__ != module_name:
-        names = [n for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module_name]
-        raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, names)}")
+    functions = {n: s for n, s in _definitions(module_name).items() if isinstance(s, ast.FunctionDef)}
+    if name not in functions:
+        raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, functions)}")
+    given = functions[name].args
+    plain = [a.arg for a in (*given.posonlyargs, *given.args)]
+    first = next(iter(plain), "")
+    optional = set(plain[len(plain) - len(given.defaults) :])
+    optional |= {a.arg for a, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is not None}
+    takes = frozenset(a.arg for a in (*given.args, *given.kwonlyargs)) - {first}
+    return Call(name, first, takes, takes - optional, given.kwarg is not None)
+
+
+def load_trial(path: str) -> Callable[..., Any]:
+    """The trial function itself, which imports its module."""
+    module_name, _, name = path.rpartition(".")
+    trial: Callable[..., Any] = getattr(importlib.import_module(module_name), name)
     return trial
 
 
@@ -59,7 +88,7 @@ def trial_sha256(path: str) -> str:
 @cache
 def reached_code(path: str) -> tuple[str, ...]:
     """The code behind `trial_sha256`: per reached name a line with its place, then its source without docstrings."""
-    load_trial(path)
+    call(path)
     module_name, _, name = path.rpartition(".")
     return tuple(sorted(_reached(module_name, name, set())))
 
@@ -78,11 +107,21 @@ def versions(path: str) -> dict[str, str]:
 
 
 @cache
+def _file(module_name: str) -> Path | None:
+    """The file of a module of the project; `find_spec` would import the modules above it."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations or module_name.partition(".")[0] != PACKAGE:
+        return None
+    stems = [Path(place, *module_name.split(".")[1:]) for place in spec.submodule_search_locations]
+    files = (file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py")))
+    return next((file for file in files if file.is_file()), None)
+
+
 def _source(module_name: str) -> Path:
-    spec = importlib.util.find_spec(module_name)
-    if spec is None or spec.origin is None:
+    file = _file(module_name)
+    if file is None:
         raise ClaimsError(f"trial: cannot read the source of {module_name}; is it a plain Python file?")
-    return Path(spec.origin)
+    return file
 
 
 @cache
@@ -116,7 +155,7 @@ def _reached(module_name: str, name: str, seen: set[tuple[str, str]]) -> Iterato
         if hasattr(builtins, name):
             return
         submodule = f"{module_name}.{name}"
-        if importlib.util.find_spec(module_name) is not None and _is_module(submodule):
+        if _file(submodule):
             yield from _whole(submodule, seen)
         return
     if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -148,7 +187,7 @@ def _imported(
         origin = _absolute(module_name, statement)
         if origin.partition(".")[0] != PACKAGE:
             yield f"from {origin} import {alias.name} as {name}"
-        elif _is_module(f"{origin}.{alias.name}"):
+        elif _file(f"{origin}.{alias.name}"):
             yield from _whole(f"{origin}.{alias.name}", seen)
         else:
             yield from _reached(origin, alias.name, seen)
@@ -165,13 +204,6 @@ def _absolute(module_name: str, statement: ast.ImportFrom) -> str:
         return statement.module or ""
     package = module_name if _source(module_name).name == "__init__.py" else module_name.rpartition(".")[0]
     return importlib.util.resolve_name("." * statement.level + (statement.module or ""), package)
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _data_file(text: str) -> Iterator[str]:
@@ -213,7 +245,7 @@ def _project_modules(module_name: str, seen: set[str]) -> set[str]:
         else:
             continue
         for target in targets:
-            if target.partition(".")[0] == PACKAGE and _is_module(target):
+            if target.partition(".")[0] == PACKAGE and _file(target):
                 _project_modules(target, seen)
     return seen
 

@@ -1,23 +1,25 @@
 """From a claim to its replicates: cells (conditions and controls), seeds, blocks, jobs and their keys."""
 
 import hashlib
-import inspect
 import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 
 from claims import statistics
-from claims.fingerprint import load_trial, trial_sha256, versions
+from claims.fingerprint import call, trial_sha256, versions
 from claims.job import Job
 from claims.schema import Claim
 
 Role = Literal["condition", "negative", "positive"]
 STREAM = {"condition": 0, "negative": 1, "positive": 2}
 RERUN = {"negative": 3, "positive": 4}
+# The negative control that `cells` adds where arms are defined by a parameter.
+AGAINST_ITSELF = "same-arm-twice"
 BOUNDARIES = (8, 16, 32, 64, 128, 256)
 
 
@@ -34,6 +36,29 @@ class Cell:
 
 
 def cells(claim: Claim) -> list[Cell]:
+    """All that is run for a claim: the cells written in its file, and one arm against itself where that can be done.
+
+    Where a parameter `arms` defines the arms and equal ones cannot meet the criterion, the first condition with its
+    first arm in the place of all is a negative control, unless the file has such a control already.
+    """
+    found = written(claim)
+    base = found[0]
+    arms = base.parameters.get("arms")
+    if not isinstance(arms, Mapping) or len(arms) < 2 or not statistics.fails_for_equal_arms(criterion(claim)):
+        return found
+    if any(cell.name == AGAINST_ITSELF or _against_itself(cell) for cell in found):
+        return found
+    parameters = {**base.parameters, "arms": dict.fromkeys(arms, next(iter(arms.values())))}
+    return [*found, Cell(AGAINST_ITSELF, "negative", parameters, STREAM["negative"], base.real, base.name)]
+
+
+def _against_itself(cell: Cell) -> bool:
+    arms = cell.parameters.get("arms")
+    first, *others = arms.values() if isinstance(arms, Mapping) and arms else (None, cell)
+    return cell.role == "negative" and all(other == first for other in others)
+
+
+def written(claim: Claim) -> list[Cell]:
     """The claim's conditions, then its negative and positive controls, with their parameters merged."""
     conditions = {}
     for name, own in claim.conditions.items():
@@ -52,19 +77,23 @@ def cells(claim: Claim) -> list[Cell]:
 def seeds(base_seed: int, claim: Claim, stream: int, first: int, last: int) -> tuple[int, ...]:
     """uint32 seeds of replicates `first` to `last` - 1 of one stream; a revision draws fresh ones."""
     identity = int(hashlib.sha256(claim.id.encode()).hexdigest()[:16], 16)
-    root = [base_seed, identity, len(claim.revisions), stream]
-    return tuple(int(np.random.SeedSequence([*root, r]).generate_state(1)[0]) for r in range(first, last))
+    return tuple(_seed(base_seed, identity, len(claim.revisions), stream, r) for r in range(first, last))
 
 
-def blocks(last: int) -> list[tuple[int, int]]:
-    """Replicates 0 to `last` - 1 cut at the looks 8, 16, 32, ...: the same blocks whatever the profile."""
-    edges = [0, *(edge for edge in BOUNDARIES if edge < last), last]
+@lru_cache(maxsize=1024)  # the conditions of a claim share their seeds
+def _seed(*entropy: int) -> int:
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def blocks(last: int, first: int = 0) -> list[tuple[int, int]]:
+    """Replicates `first` to `last` - 1 cut at the looks 8, 16, 32, ...: the same blocks whatever the profile."""
+    edges = [first, *(edge for edge in BOUNDARIES if first < edge < last), last]
     return list(itertools.pairwise(edges))
 
 
 def batched(trial: str) -> bool:
     """Whether the trial takes a block of `seeds` at once."""
-    return next(iter(inspect.signature(load_trial(trial)).parameters), "") == "seeds"
+    return call(trial).first == "seeds"
 
 
 def criterion(claim: Claim) -> dict[str, Any]:
@@ -72,42 +101,41 @@ def criterion(claim: Claim) -> dict[str, Any]:
     return statistics.complete(claim.criterion)
 
 
+class CellJobs:
+    """The jobs of one cell, made as far as they are asked for; what they share is found out once."""
+
+    def __init__(self, claim: Claim, cell: Cell, base_seed: int) -> None:
+        """Plans nothing yet; `cell` is one of `cells(claim)`, or the rerun of a control."""
+        rule = criterion(claim)
+        sizes = ("n_train", "n_test") if cell.real == "population" else ()
+        self._claim, self._cell, self._base_seed = claim, cell, base_seed
+        self._names = tuple(sorted({*statistics.outcome_names(rule), *sizes}))
+        self._curves = {outcome: len(cell.parameters[over]) for outcome, over in statistics.curve_names(rule).items()}
+        self._batched = batched(claim.trial)
+        parts = [claim.trial, cell.parameters, trial_sha256(claim.trial), versions(claim.trial), claim.threads]
+        self._identity = json.dumps(parts, sort_keys=True, default=str)
+        self._made: list[Job] = []
+        self._last = 0
+
+    def upto(self, last: int) -> list[Job]:
+        """The jobs of the first `last` replicates, in seed order; `last` never goes back."""
+        if last > self._last:
+            spans = blocks(last, self._last) if self._batched else [(r, r + 1) for r in range(self._last, last)]
+            self._made += [self._job(first, end) for first, end in spans]
+            self._last = last
+        return self._made
+
+    def _job(self, first: int, end: int) -> Job:
+        claim, cell = self._claim, self._cell
+        own = seeds(self._base_seed, claim, cell.stream, first, end)
+        key = hashlib.sha256(f"{self._identity}{list(own)}".encode()).hexdigest()[:32]
+        common = (claim.path, cell.name, cell.stream, claim.trial, dict(cell.parameters), first, own)
+        return Job(*common, self._batched, self._names, self._curves, claim.threads, key)
+
+
 def jobs(claim: Claim, cell: Cell, base_seed: int, last: int) -> list[Job]:
     """The jobs that give a cell its first `last` replicates, in seed order."""
-    rule = criterion(claim)
-    names = tuple(sorted(statistics.outcome_names(rule)))
-    curves = {outcome: len(cell.parameters[over]) for outcome, over in statistics.curve_names(rule).items()}
-    if cell.real == "population":
-        names = tuple(sorted({*names, "n_train", "n_test"}))
-    whole = batched(claim.trial)
-    spans = blocks(last) if whole else [(r, r + 1) for r in range(last)]
-    identity = _identity(claim.trial, cell.parameters, claim.threads)
-    found = []
-    for first, end in spans:
-        own = seeds(base_seed, claim, cell.stream, first, end)
-        key = hashlib.sha256(f"{identity}{list(own)}".encode()).hexdigest()[:32]
-        found.append(
-            Job(
-                claim.path,
-                cell.name,
-                cell.stream,
-                claim.trial,
-                dict(cell.parameters),
-                first,
-                own,
-                whole,
-                names,
-                curves,
-                claim.threads,
-                key,
-            )
-        )
-    return found
-
-
-def _identity(trial: str, parameters: Mapping[str, Any], threads: int) -> str:
-    parts = [trial, parameters, trial_sha256(trial), versions(trial), threads]
-    return json.dumps(parts, sort_keys=True, default=str)
+    return CellJobs(claim, cell, base_seed).upto(last)
 
 
 def declaration(claim: Claim, alpha: float, looks: Sequence[int]) -> dict[str, Any]:

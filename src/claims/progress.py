@@ -1,7 +1,7 @@
 """What a run shows on the terminal: progress, the table of a claim, the table of a suite."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -66,19 +66,29 @@ class Shown:
             )
 
 
+def table(*columns: str, title: str | None = None, caption: str | None = None, right: Container[str] = ()) -> Table:
+    """An empty table; names of claims are never wrapped."""
+    made = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    for column in columns:
+        side: JustifyMethod = "right" if column in right else "left"
+        made.add_column(column, overflow="fold", justify=side, no_wrap=column == "claim")
+    return made
+
+
 def claim_table(record: Evidence) -> Table:
     """Conditions and controls of one claim with effect, interval and label."""
     title = f"{record['topic']}/{record['id']}: {coloured(record['verdict']['label'])}"
-    table = Table(title=title, caption=escape(record["statement"]), title_justify="left", caption_justify="left")
-    for column in ("condition", "n", "effect", "interval", "label", "why"):
-        table.add_column(column, justify="right" if column in ("n", "effect") else "left", overflow="fold")
+    shown = table(
+        *("condition", "n", "effect", "interval", "label", "why"),
+        title=title, caption=escape(record["statement"]), right=("n", "effect"),
+    )  # fmt: skip
     for cell in record["conditions"]:
-        table.add_row(*_row(cell, cell["name"] + (f" ({cell['real']})" if cell["real"] else ""), cell["reason"]))
-    table.add_section()
+        shown.add_row(*_row(cell, cell["name"] + (f" ({cell['real']})" if cell["real"] else ""), cell["reason"]))
+    shown.add_section()
     for cell in record["controls"]:
         behaved = "as it should" if cell["passes"] else "NOT AS IT SHOULD"
-        table.add_row(*_row(cell, f"{cell['role']} control {cell['name']}", f"{behaved}: {cell['why']}"))
-    return table
+        shown.add_row(*_row(cell, f"{cell['role']} control {cell['name']}", f"{behaved}: {cell['why']}"))
+    return shown
 
 
 def _row(cell: Mapping[str, Any], name: str, why: str) -> tuple[str, ...]:
@@ -97,13 +107,14 @@ def number(value: float) -> str:
 
 def suite_table(drifts: Sequence[Drift]) -> Table:
     """Verdicts of a run against the committed ones."""
-    table = Table(title="verdicts against the committed evidence", title_justify="left")
-    for column in ("claim", "committed", "this run", "labels that moved", "largest shift (half-widths)"):
-        side: JustifyMethod = "right" if "shift" in column else "left"
-        table.add_column(column, overflow="fold", justify=side, no_wrap=column == "claim")
+    shift = "largest shift (half-widths)"
+    shown = table(
+        *("claim", "committed", "this run", "labels that moved", shift),
+        title="verdicts against the committed evidence", right=(shift,),
+    )  # fmt: skip
     for drift in drifts:
-        table.add_row(
+        shown.add_row(
             drift.claim + (" (timed)" if drift.timed else ""), coloured(drift.before), coloured(drift.after),
             escape("; ".join(drift.labels)) or "-", number(drift.shift),
         )  # fmt: skip
-    return table
+    return shown

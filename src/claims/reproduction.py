@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from claims import contract, evidence, plan, worker
 from claims import engine as engines
-from claims import evidence, plan, worker
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
@@ -57,12 +57,14 @@ class Outcome:
 
     Attributes:
         noisy: Timed claims left alone because the host was too noisy; their committed evidence stays in force.
+        damaged: Stored results left out because they were changed after they were written.
         computed: Number of replicates computed in this run.
         workers: Processes that computed them.
     """
 
     runs: dict[str, ClaimRun] = field(default_factory=dict)
     noisy: list[str] = field(default_factory=list)
+    damaged: int = 0
     computed: int = 0
     cpu_seconds: float = 0.0
     workers: int = 0
@@ -84,9 +86,10 @@ def run(
         store: Read for what is known; held for writing only while something is computed.
         told: Called when a claim is done and after every chunk.
     """
-    outcome = Outcome()
+    outcome, seen = Outcome(), store.version()
     for claim in claims:
         outcome.runs[claim.path] = ClaimRun(claim, settings, store.results(claim.path))
+    outcome.damaged = len(store.damaged)
     # A claim whose replicates are all stored is done after one step without any engine.
     pending = [r for r in outcome.runs.values() if r.step()]
     for finished in outcome.runs.values():
@@ -94,13 +97,21 @@ def run(
             told(finished)
     if not pending:
         return outcome
+    contract.refuse_broken_modules(r.claim for r in pending)
     with store.writing():
+        if store.version() != seen:
+            raise ClaimsError(f"{store.path}: another run has just stored results here; start again to go on from them")
         plain_runs = [r for r in pending if not r.claim.timed]
         timed = [r for r in pending if r.claim.timed]
-        if plain_runs:
-            _compute(plain_runs, settings, engine, store, outcome, told)
-        if timed:
-            _compute_timed(timed, settings, engine, store, outcome, told)
+        try:
+            if plain_runs:
+                _compute(plain_runs, settings, engine, store, outcome, told)
+            if timed:
+                _compute_timed(timed, settings, engine, store, outcome, told)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"the {store.written:,} replicates of this run that were finished are stored"
+            ) from None
     outcome.computed = sum(r.count for c in outcome.runs.values() for r in c.computed)
     outcome.cpu_seconds = sum(r.cpu for c in outcome.runs.values() for r in c.computed)
     return outcome
@@ -186,6 +197,9 @@ def accept(
 ) -> list[str]:
     """Copies changed evidence of the last standard run into `reports/`; the claims that changed.
 
+    What a claim file says in words alone (statement, notes, literature, review) needs no run: it moves into the
+    evidence in force.
+
     Raises:
         ClaimsError: No standard run, other settings than the default, a stale run, or a changed declaration or trial
             without a new entry in `revisions`.
@@ -193,29 +207,34 @@ def accept(
     source = places.reproduction("standard")
     accepted = []
     for path in paths:
-        file = source / "evidence" / f"{path}.json"
-        if not file.is_file():
-            raise ClaimsError(
-                f"{path}: there is no evidence of a standard run to accept; run make claim CLAIM={path} first"
-            )
-        record = evidence.read(file)
         claim = claims[path]
+        record, run_file = _to_accept(path, source, places)
+        _refuse_stale(record, claim, settings)
         kept = places.reports / "evidence" / f"{path}.json"
         committed = evidence.read(kept) if kept.is_file() else None
-        _refuse_stale(record, claim, settings)
         if committed is not None:
             refuse_unrevised(record, committed, claim)
             if record["timed"] and evidence.drift(committed, record).reproduced and _same_declared(record, committed):
-                continue
-        if evidence.write(record, kept):
-            evidence.write(evidence.read(source / "runs" / f"{path}.json"), places.reports / "runs" / f"{path}.json")
+                record, run_file = committed, None
+        if evidence.write({**record, **evidence.texts(claim)}, kept):
+            if run_file is not None:
+                evidence.write(evidence.read(run_file), places.reports / "runs" / f"{path}.json")
             accepted.append(path)
     remove_strangers(places.reports, all_claims)
     return accepted
 
 
+def _to_accept(path: str, source: Path, places: Places) -> tuple[Evidence, Path | None]:
+    """The evidence of the last run with its run file, or what is in force where there was no run."""
+    for folder, run_file in ((source, source / "runs" / f"{path}.json"), (places.reports, None)):
+        file = folder / "evidence" / f"{path}.json"
+        if file.is_file():
+            return evidence.read(file), run_file
+    raise ClaimsError(f"{path}: there is no evidence of a standard run to accept; run make claim CLAIM={path} first")
+
+
 def _same_declared(record: Evidence, committed: Evidence) -> bool:
-    keys = ("declaration_sha256", "trial_sha256", "revisions", "statement", "notes", "references", "guide", "versions")
+    keys = ("declaration_sha256", "trial_sha256", "revisions", "versions")
     return all(record[key] == committed[key] for key in keys)
 
 

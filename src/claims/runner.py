@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from claims import plan, statistics
-from claims.engine import Engine
+from claims.engine import Engine, WorkerDied
+from claims.errors import ClaimsError
 from claims.job import Job, Result
 from claims.plan import Cell
 from claims.schema import Claim
@@ -38,6 +39,7 @@ class CellRun:
     """A condition or control under way: its looks, how far it has got and what was judged there."""
 
     cell: Cell
+    jobs: plan.CellJobs
     rule: Mapping[str, Any]
     looks: tuple[int, ...]
     alpha: float
@@ -47,14 +49,23 @@ class CellRun:
     active: bool = True
     results: list[Result] = field(default_factory=list)
     judgement: statistics.Judgement | None = None
+    _outcomes: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def target(self) -> int:
         """Replicates planned up to the current look."""
         return self.looks[self.at]
 
+    def take(self, results: list[Result]) -> None:
+        """All results up to the current look, in seed order."""
+        self.results, self._outcomes = results, {}
+
     def outcomes(self) -> dict[str, np.ndarray]:
         """Rounded outcomes, shape (n,) or (n, points of the curve); failed replicates are NaN rows."""
+        self._outcomes = self._outcomes or self._arrays()
+        return self._outcomes
+
+    def _arrays(self) -> dict[str, np.ndarray]:
         found = outcome_arrays(self.results, exact_names(self.rule))
         curves = {name: (len(self.cell.parameters[x]),) for name, x in statistics.curve_names(self.rule).items()}
         count = sum(result.count for result in self.results)
@@ -64,11 +75,14 @@ class CellRun:
 
     def judge(self) -> statistics.Judgement:
         """The judgement at the current look, from all replicates so far."""
-        outcomes = self.outcomes()
-        self.judgement = statistics.judge(
-            self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
-            population=population(self.cell.real, outcomes),
-        )  # fmt: skip
+        try:
+            outcomes = self.outcomes()
+            self.judgement = statistics.judge(
+                self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
+                population=population(self.cell.real, outcomes),
+            )  # fmt: skip
+        except ValueError as error:
+            raise ClaimsError(f"{self.results[0].claim}, {self.cell.name}: {error}") from None
         return self.judgement
 
     def label(self, level: float) -> str:
@@ -81,6 +95,8 @@ def population(real: str | None, outcomes: Mapping[str, np.ndarray]) -> tuple[fl
     """Sizes of training and test set where a condition speaks of the population behind a data set."""
     if real != "population":
         return None
+    if not outcomes.keys() >= {"n_train", "n_test"}:  # where every replicate failed
+        return math.nan, math.nan
     return float(np.nanmean(outcomes["n_train"])), float(np.nanmean(outcomes["n_test"]))
 
 
@@ -131,8 +147,12 @@ class ClaimRun:
         ]
 
     def _run(self, cell: Cell, looks: tuple[int, ...], close: float, rerun: bool = False) -> CellRun:
-        planned = (32,) if cell.real == "population" else statistics.planned_looks(self.rule, looks)
-        return CellRun(cell, self.rule, planned, self.settings.alpha, close, rerun)
+        try:
+            planned = statistics.planned_looks(self.rule, looks, population=cell.real == "population")
+        except ValueError as error:
+            raise ClaimsError(f"{self.claim.path}: criterion: {error}") from None
+        jobs = plan.CellJobs(self.claim, cell, self.settings.base_seed)
+        return CellRun(cell, jobs, self.rule, planned, self.settings.alpha, close, rerun)
 
     def step(self) -> list[Job]:
         """Jobs that are missing for the current look of every open cell; none once the claim is done."""
@@ -164,24 +184,29 @@ class ClaimRun:
 
     def passes(self, run: CellRun) -> tuple[bool, str]:
         """Whether a control behaves, and the reason in words."""
+        assert run.judgement is not None
         label = run.label(self.settings.alpha)
+        if run.judgement.state == "broken":
+            return False, run.judgement.reason
         if run.cell.role == "positive":
             return label == "holds", f"the criterion {_verb(label)} where the effect is known to be there"
-        if label == "undecided" and self._clearly_smaller(run):
+        if label != "undecided":
+            return label == "fails", f"the criterion {_verb(label)} where the mechanism is removed"
+        if not self._holding():
+            return True, "undecided, and the criterion holds nowhere that it could be compared with"
+        if self._clearly_smaller(run):
             return True, "undecided, but clearly smaller than where the criterion holds"
-        if label == "undecided":
-            return False, "control too weak: undecided, and not clearly smaller than where the criterion holds"
-        return label == "fails", f"the criterion {_verb(label)} where the mechanism is removed"
+        return False, "control too weak: undecided, and not clearly smaller than where the criterion holds"
 
     def _active(self) -> list[CellRun]:
         return [run for run in (*self.conditions, *self.controls) if run.active]
 
     def _gather(self, run: CellRun) -> list[Job]:
         """Collects what is stored for the current look; the jobs that are missing."""
-        jobs = plan.jobs(self.claim, run.cell, self.settings.base_seed, run.target)
+        jobs = run.jobs.upto(run.target)
         missing = [job for job in jobs if not self._settled(self.known.get(job.key))]
         if not missing:
-            run.results = [self.known[job.key] for job in jobs]
+            run.take([self.known[job.key] for job in jobs])
         return missing
 
     def _settled(self, result: Result | None) -> bool:
@@ -216,23 +241,56 @@ class ClaimRun:
                 self.controls[index].at = -1  # `step` moves it to its first look
 
     def _extend(self, run: CellRun, conditions_done: bool) -> bool:
-        """Lets an undecided negative control run on to the full cap; False where that is over or not needed."""
+        """Lets an undecided negative control run on to the full cap; False where that is over or of no use."""
+        assert run.judgement is not None
         longer = statistics.planned_looks(self.rule, self.all_looks)
-        if run.target >= longer[-1] or (conditions_done and self._clearly_smaller(run)):
+        useless = run.cell.real == "population" or run.judgement.state == "broken"
+        if useless or run.target >= longer[-1] or (conditions_done and self._clearly_smaller(run)):
             return False
         run.at, run.looks = longer.index(run.target), longer
         return True
 
     def _clearly_smaller(self, run: CellRun) -> bool:
         """Whether the control's interval lies on the far side of the smallest estimate among the holding conditions."""
-        verdict, control = self.verdict(), run.judgement
-        holding = {*verdict.holds, *verdict.holds_star}
-        judged = [r.judgement for r in self.conditions if r.cell.name in holding and r.judgement is not None]
-        return control is not None and all(clearly_smaller(self.rule, control, other) for other in judged)
+        assert run.judgement is not None
+        return all(clearly_smaller(self.rule, run.judgement, other) for other in self._holding())
+
+    def _holding(self) -> list[statistics.Judgement]:
+        """The conditions in which the criterion holds so far."""
+        verdict = self.verdict()
+        names = {*verdict.holds, *verdict.holds_star}
+        return [r.judgement for r in self.conditions if r.cell.name in names and r.judgement is not None]
 
 
 def _verb(label: str) -> str:
     return {"holds": "holds", "fails": "fails", "undecided": "is undecided"}[label]
+
+
+@dataclass
+class Lane:
+    """A claim under way: the jobs that wait, how many are being computed, and what the measured ones took."""
+
+    run: ClaimRun
+    waiting: list[Job] = field(default_factory=list)
+    flying: int = 0
+    wall: float = 0.0
+    measured: int = 0
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean wall seconds of a job; None before one was measured."""
+        return self.wall / self.measured if self.measured else None
+
+    @property
+    def left(self) -> float:
+        """Wall seconds of work that wait."""
+        return len(self.waiting) * (UNKNOWN_SECONDS if self.seconds is None else self.seconds)
+
+    def measure(self, results: Iterable[Result]) -> None:
+        """Takes what results took into account."""
+        walls = [result.wall for result in results if result.status == "ok"]
+        self.wall += sum(walls)
+        self.measured += len(walls)
 
 
 class Suite:
@@ -256,56 +314,59 @@ class Suite:
             told: Called with a claim when it is done, and with None after every chunk.
         """
         self.store, self.engine, self.settings, self.told = store, engine, settings, told
-        self.seconds = {run.claim.path: _mean_wall(run.known.values()) for run in runs}
-        self.runs = {run.claim.path: run for run in runs}
-        self.queues: dict[str, list[Job]] = {}
+        self.lanes = {run.claim.path: Lane(run) for run in runs}
+        for lane in self.lanes.values():
+            lane.measure(lane.run.known.values())
         self.flying: dict[Future[list[Result]], list[Job]] = {}
 
     def run(self) -> None:
         """Runs every claim to its end."""
-        for run in self.runs.values():
-            self._advance(run)
-        while self.flying or self.queues:
-            while self.queues and len(self.flying) < 2 * self.engine.workers:
-                self._launch(self._next_chunk())
+        for lane in self.lanes.values():
+            self._advance(lane)
+        while True:
+            while len(self.flying) < 2 * self.engine.workers and (jobs := self._next_chunk()):
+                self._launch(jobs)
+            if not self.flying:
+                return
             landed, _ = wait(self.flying, return_when=FIRST_COMPLETED)
             for future in landed:
                 self._land(self.flying.pop(future), future)
             self.told(None)
 
-    def _advance(self, run: ClaimRun) -> None:
-        jobs = run.step()
-        if jobs:
-            self.queues[run.claim.path] = jobs
-        elif run.done:
-            self.told(run)
+    def _advance(self, lane: Lane) -> None:
+        lane.waiting = lane.run.step()
+        if lane.run.done:
+            self.told(lane.run)
 
     def _next_chunk(self) -> list[Job]:
         """Jobs of the claim with most work left, about a second of them; alone while their cost is unknown."""
-        path = max(self.queues, key=lambda p: (len(self.queues[p]) * (self.seconds[p] or UNKNOWN_SECONDS), p))
-        queue, each = self.queues[path], self.seconds[path]
-        fair = math.ceil(sum(map(len, self.queues.values())) / (2 * self.engine.workers))
-        size = 1 if each is None else max(1, min(int(CHUNK_SECONDS / max(each, 1e-4)), fair))
-        chunk, rest = queue[:size], queue[size:]
-        if rest:
-            self.queues[path] = rest
-        else:
-            del self.queues[path]
+        lanes = [lane for lane in self.lanes.values() if lane.waiting]
+        if not lanes:
+            return []
+        lane = max(lanes, key=lambda one: (one.left, one.run.claim.path))
+        fair = math.ceil(sum(len(one.waiting) for one in lanes) / (2 * self.engine.workers))
+        size = 1 if lane.seconds is None else max(1, min(int(CHUNK_SECONDS / max(lane.seconds, 1e-4)), fair))
+        chunk, lane.waiting = lane.waiting[:size], lane.waiting[size:]
         return chunk
 
     def _launch(self, jobs: list[Job]) -> None:
-        limit = sum(self.settings.seconds * (len(job.seeds) if job.batched else 1) for job in jobs)
+        limit = max(self.settings.seconds * len(job.seeds) for job in jobs)
+        if len(jobs) > 1:  # one that hangs must not hold its chunk for the time of all of them
+            limit = max(limit, 10 * CHUNK_SECONDS)
+        self.lanes[jobs[0].claim].flying += len(jobs)
         self.flying[self.engine.submit(jobs, limit)] = jobs
 
     def _land(self, jobs: list[Job], future: Future[list[Result]]) -> None:
-        error = future.exception()
+        lane, error = self.lanes[jobs[0].claim], future.exception()
+        if error is not None and not isinstance(error, WorkerDied | TimeoutError):
+            raise error  # nothing more can be computed, and what is missing is no failure of a trial
+        lane.flying -= len(jobs)
         if error is not None and len(jobs) > 1:
             for job in jobs:  # one of them killed the worker: alone, each answers for itself
                 self._launch([job])
             return
-        run = self.runs[jobs[0].claim]
+        run, again = lane.run, []
         results = future.result() if error is None else [_killed(jobs[0], error)]
-        again = []
         for job, result in zip(jobs, results, strict=True):
             if result.status == "killed":
                 before = run.known.get(job.key)
@@ -315,26 +376,13 @@ class Suite:
                 run.retried.add(job.key)
             run.add(result)
         self.store.put(run.known[job.key] for job in jobs)
-        done = [r for r in run.computed if r.status == "ok"]
-        self.seconds[run.claim.path] = _mean_wall(done)
+        lane.measure(results)
         for job in again:
             self._launch([job])
-        waiting = run.claim.path in self.queues or any(
-            job.claim == run.claim.path for flying in self.flying.values() for job in flying
-        )
-        if not waiting:
-            self._advance(run)
+        if not lane.waiting and not lane.flying:
+            self._advance(lane)
 
 
 def _killed(job: Job, error: BaseException) -> Result:
-    told = (
-        "ran over its time"
-        if isinstance(error, TimeoutError)
-        else f"its process died ({type(error).__name__}: {error})"
-    )
+    told = "ran over its time" if isinstance(error, TimeoutError) else f"its process died ({error})"
     return Result(job.key, job.claim, job.cell, job.stream, job.first, len(job.seeds), "killed", {}, told)
-
-
-def _mean_wall(results: Iterable[Result]) -> float | None:
-    walls = [result.wall for result in results if result.status == "ok"]
-    return sum(walls) / len(walls) if walls else None

@@ -1,6 +1,5 @@
 """What a claim file may say: the pydantic model, the YAML reader and the errors of both."""
 
-import inspect
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -29,8 +28,15 @@ def _name(value: str) -> str:
     return value
 
 
+def _reasoned(value: str) -> str:
+    if len(value.split()) < 5:
+        raise ValueError(f"an answer gives its reason in at least five words, got {value!r}")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Text = Annotated[str, Field(min_length=1)]
+Answer = Annotated[str, AfterValidator(_reasoned)]
 Parameters = dict[str, Any]
 
 
@@ -82,6 +88,16 @@ class Revision(_Strict):
     why: Text
 
 
+class Review(_Strict):
+    """What a second reader, who did not write the claim, answered; reasons, not yes or no."""
+
+    sentence: Answer
+    fairness: Answer
+    falsifiable: Answer
+    sceptic: Answer
+    changed: Answer
+
+
 class ClaimFile(_Strict):
     """One claim as its file says it (DESIGN: a claim file)."""
 
@@ -100,7 +116,7 @@ class ClaimFile(_Strict):
     notes: str = ""
     references: list[str] = Field(default_factory=list)
     revisions: list[Revision] = Field(default_factory=list)
-    review: str = ""
+    review: Review | None = None
 
 
 class Claim(ClaimFile):
@@ -184,7 +200,7 @@ def _fault(fault: Mapping[str, Any], content: Mapping[str, Any]) -> str:
 
 
 def _keys_at(location: list[str]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"guide": Place, "controls": Controls, "revisions": Revision}
+    models: dict[str, type[BaseModel]] = {"guide": Place, "controls": Controls, "revisions": Revision, "review": Review}
     model = models.get(location[0], ClaimFile) if location else ClaimFile
     return list(model.model_fields)
 
@@ -222,25 +238,6 @@ def load(path: Path) -> Claim:
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a claim file, for completion and checks in editors."""
     return ClaimFile.model_json_schema()
-
-
-def parameter_faults(trial: Any, parameters: Mapping[str, Any], where: str) -> Iterator[str]:
-    """What is wrong with a call of `trial` with `parameters`: names it does not take, or needs and does not get."""
-    signature = inspect.signature(trial)
-    takes = {
-        name
-        for name, p in signature.parameters.items()
-        if p.kind is p.KEYWORD_ONLY or p.kind is p.POSITIONAL_OR_KEYWORD
-    }
-    takes -= {"seed", "seeds"}
-    any_name = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    strange = {name: nearest(name, takes) for name in parameters if name not in takes and not any_name}
-    for name, hint in strange.items():
-        yield f"{where}.{name}: the trial {trial.__name__} takes no such parameter{hint}"
-    for name in sorted(takes - set(parameters)):
-        misspelt = any(f"{name!r}?" in hint for hint in strange.values())
-        if signature.parameters[name].default is inspect.Parameter.empty and not misspelt:
-            yield f"{where}: the trial {trial.__name__} needs the parameter {name!r}; set it here or under parameters"
 
 
 def plain(value: Any) -> Any:

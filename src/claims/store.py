@@ -1,6 +1,7 @@
 """Append-only store of replicates: one SQLite file, one writer, committed on arrival."""
 
 import fcntl
+import hashlib
 import json
 import os
 import sqlite3
@@ -17,7 +18,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS result (
     key TEXT PRIMARY KEY, claim TEXT NOT NULL, cell TEXT NOT NULL, stream INTEGER NOT NULL, first INTEGER NOT NULL,
     count INTEGER NOT NULL, status TEXT NOT NULL, outcomes TEXT NOT NULL, error TEXT NOT NULL,
-    cpu REAL NOT NULL, wall REAL NOT NULL, attempts INTEGER NOT NULL, environment TEXT NOT NULL
+    cpu REAL NOT NULL, wall REAL NOT NULL, attempts INTEGER NOT NULL, environment TEXT NOT NULL, checksum TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_claim ON result (claim);
 """
@@ -27,7 +28,12 @@ COLUMNS = tuple(field.name for field in fields(Result))
 
 
 class Store:
-    """Results by key; reading is free, writing is for the one process that holds `writing`."""
+    """Results by key; reading is free, writing is for the one process that holds `writing`.
+
+    Attributes:
+        damaged: Keys of rows found changed since they were written; they count as missing, and `writing` deletes them.
+        written: Replicates stored by this process.
+    """
 
     def __init__(self, path: Path) -> None:
         """Opens or creates the store at `path`.
@@ -35,15 +41,46 @@ class Store:
         Raises:
             ClaimsError: The file cannot be created or is no store.
         """
-        self.path = path
-        try:
+        self.path, self.damaged, self.written = path, set[str](), 0
+        with self._reported():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=20, isolation_level=None)
             # NORMAL: a crash of the machine may lose the last commits, a crash of the process none.
             self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
-        except (OSError, sqlite3.Error) as error:
+            if len(self._db.execute("SELECT * FROM result LIMIT 0").description) == len(COLUMNS):
+                self._add_checksums()
+
+    def _add_checksums(self) -> None:
+        """Completes a store of a version without them."""
+        rows = self._db.execute("SELECT * FROM result").fetchall()
+        with self._transaction():
+            self._db.execute("ALTER TABLE result ADD COLUMN checksum TEXT NOT NULL DEFAULT ''")
+            sums = [(_checksum(row), row[0]) for row in rows]
+            self._db.executemany("UPDATE result SET checksum = ? WHERE key = ?", sums)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Errors of the file and its system in the words of a user's next step."""
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:  # the disk is full, the path is taken
             raise ClaimsError(
-                f"{path}: the store cannot be opened ({error}); free the path, or move the file away"
+                f"{self.path}: the store cannot be used ({error}); free the disk or the path and start again; what is"
+                " stored is kept"
+            ) from None
+        except (sqlite3.Error, ValueError) as error:
+            raise ClaimsError(
+                f"{self.path}: the store is damaged ({error}); move it away, and the run computes what is missing"
             ) from None
 
     @contextmanager
@@ -53,7 +90,8 @@ class Store:
         Raises:
             ClaimsError: Another process holds it.
         """
-        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        with self._reported():
+            lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,27 +100,28 @@ class Store:
                 raise ClaimsError(
                     f"{self.path}: another run (process {holder}) is computing here; wait for it, or stop it"
                 ) from None
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            with self._reported():
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, str(os.getpid()).encode(), 0)
+                self._db.executemany("DELETE FROM result WHERE key = ?", [(key,) for key in self.damaged])
             yield
         finally:
             os.close(lock)
 
+    def version(self) -> int:
+        """A number that differs once another process has stored something."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
     def results(self, claim: str) -> dict[str, Result]:
         """All results of one claim by key, whatever version of trial or libraries they come from."""
-        try:
-            rows = self._db.execute(
-                f"SELECT {', '.join(COLUMNS)} FROM result WHERE claim = ?",  # noqa: S608 - names of our own
-                (claim,),
-            ).fetchall()
-            return {
-                row[0]: Result(**dict(zip(COLUMNS, row, strict=True)) | {"outcomes": json.loads(row[7])})
-                for row in rows
-            }
-        except (sqlite3.Error, ValueError) as error:
-            raise ClaimsError(
-                f"{self.path}: the store is damaged ({error}); move it away, and the run computes what is missing"
-            ) from None
+        found = {}
+        with self._reported():
+            for *row, checksum in self._db.execute("SELECT * FROM result WHERE claim = ?", (claim,)):
+                if checksum != _checksum(row):
+                    self.damaged.add(row[0])
+                    continue
+                found[row[0]] = Result(**dict(zip(COLUMNS, row, strict=True)) | {"outcomes": json.loads(row[7])})
+        return found
 
     def put(self, results: Iterable[Result]) -> None:
         """Stores results in one transaction; a result for a known key replaces it only where that one was killed.
@@ -90,36 +129,27 @@ class Store:
         Raises:
             ClaimsError: The disk is full or the file cannot be written.
         """
-        rows: Sequence[tuple[Any, ...]] = [
-            (r.key, r.claim, r.cell, r.stream, r.first, r.count, r.status, json.dumps(r.outcomes), r.error,
-             r.cpu, r.wall, r.attempts, r.environment)
-            for r in results
-        ]  # fmt: skip
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
-                "INSERT INTO result VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (key) DO UPDATE SET"
-                " status=excluded.status, outcomes=excluded.outcomes, error=excluded.error, cpu=excluded.cpu,"
-                " wall=excluded.wall, attempts=excluded.attempts, environment=excluded.environment"
-                " WHERE result.status = 'killed'",
-                rows,
-            )
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise ClaimsError(
-                f"{self.path}: results cannot be stored ({error}); free disk space and start again; nothing is lost"
-            ) from None
+        results = list(results)
+        rows = [tuple((vars(result) | {"outcomes": json.dumps(result.outcomes)}).values()) for result in results]
+        with self._reported(), self._transaction():
+            self._db.executemany("DELETE FROM result WHERE key = ? AND status = 'killed'", [row[:1] for row in rows])
+            values = f"VALUES ({'?, ' * len(COLUMNS)}?)"
+            known = "ON CONFLICT (key) DO NOTHING"
+            self._db.executemany(f"INSERT INTO result {values} {known}", [(*row, _checksum(row)) for row in rows])
+        self.written += sum(result.count for result in results)
 
     def merge(self, other: "Store") -> int:
         """Copies what another store has and this one lacks; the number of results copied."""
-        before = self._db.execute("SELECT COUNT(*) FROM result").fetchone()[0]
-        claims = [row[0] for row in other._db.execute("SELECT DISTINCT claim FROM result ORDER BY claim")]
-        for claim in claims:
-            self.put(other.results(claim).values())
-        return int(self._db.execute("SELECT COUNT(*) FROM result").fetchone()[0]) - int(before)
+        with self._reported(), other._reported():
+            before = self._db.execute("SELECT COUNT(*) FROM result").fetchone()[0]
+            for (claim,) in other._db.execute("SELECT DISTINCT claim FROM result ORDER BY claim").fetchall():
+                self.put(other.results(claim).values())
+            return int(self._db.execute("SELECT COUNT(*) FROM result").fetchone()[0]) - int(before)
 
     def close(self) -> None:
         """Closes the file."""
         self._db.close()
+
+
+def _checksum(row: Sequence[Any]) -> str:
+    return hashlib.blake2b(repr(tuple(row)).encode(), digest_size=8).hexdigest()

@@ -1,5 +1,6 @@
 """What runs inside a worker process: jobs in, results out, nothing of the parent's imports."""
 
+import fcntl
 import json
 import math
 import os
@@ -10,11 +11,13 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Any
 
 from claims.fingerprint import load_trial
-from claims.job import Job, Result
+from claims.job import Job, Result, Status
 
 # Read by the numerical libraries when they are first imported; set by the parent before a worker starts.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -24,24 +27,38 @@ class BadOutcomeError(Exception):
     """A trial returned something else than what its claim asks for."""
 
 
-def prepare(memory_bytes: int) -> None:
-    """Limits the worker's memory and quiets its libraries; called once in each new worker."""
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+def serve() -> None:
+    """The life of a worker process: calls functions that come through the pipe until the other end is gone.
+
+    The command line gives the pipe's descriptor and the limit of the data segment in bytes.
+    """
+    pipe, memory = Connection(int(sys.argv[1])), int(sys.argv[2])
+    end_with_parent()
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what ends
     warnings.simplefilter("ignore")
-
-
-def serve(pipe: Connection, memory_bytes: int) -> None:
-    """The life of a worker process: calls functions that come through the pipe until the other end is gone."""
-    prepare(memory_bytes)
-    try:
-        pipe.send("ready")
+    with suppress(EOFError, OSError):
         while True:
             function, arguments = pipe.recv()
-            pipe.send(function(*arguments))
-    except (EOFError, OSError):
-        return
+            answer = function(*arguments)
+            pipe.send(answer)
+            if function is run and any(result.status == "killed" for result in answer):
+                return  # what a trial has left in memory goes with the process
+
+
+def end_with_parent() -> None:
+    """Ends this process group as soon as the other end of standard input is gone, however busy it is."""
+    if hasattr(fcntl, "F_SETSIG"):  # Linux: the kernel does it, also while a trial holds the interpreter's lock
+        fcntl.fcntl(0, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+    else:
+        Thread(target=_watch, daemon=True).start()
+
+
+def _watch() -> None:
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def run(jobs: Sequence[Job]) -> list[Result]:
@@ -63,12 +80,12 @@ def _result(job: Job) -> Result:
             returned = trial(job.seeds, **job.parameters) if job.batched else trial(job.seeds[0], **job.parameters)
         spent = time.process_time() - cpu, time.perf_counter() - wall
         return Result(*common, "ok", _outcomes(returned, job), "", *spent, environment=environment)
-    except MemoryError:
-        spent = time.process_time() - cpu, time.perf_counter() - wall
-        return Result(*common, "killed", {}, "ran out of memory", *spent, environment=environment)
     except Exception as error:
         spent = time.process_time() - cpu, time.perf_counter() - wall
-        return Result(*common, "failed", {}, _told(error), *spent, environment=environment)
+        # What the machine refuses (memory, disk, files) may go well another time; what the trial raises may not.
+        status: Status = "killed" if isinstance(error, MemoryError | OSError) else "failed"
+        told = "ran out of memory" if isinstance(error, MemoryError) else _told(error)
+        return Result(*common, status, {}, told, *spent, environment=environment)
 
 
 def _set_torch_threads(trial: Callable[..., Any], threads: int) -> None:
@@ -80,7 +97,8 @@ def _set_torch_threads(trial: Callable[..., Any], threads: int) -> None:
 def _told(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
-    told = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    words = " ".join(str(error).split())[:300].encode(errors="backslashreplace").decode()
+    told = f"{type(error).__name__}: {words}"
     return told if isinstance(error, BadOutcomeError) else told + place
 
 
@@ -99,6 +117,8 @@ def _outcomes(returned: Any, job: Job) -> dict[str, list[Any]]:
         rows = list(plain) if job.batched and isinstance(plain, list | tuple) else [plain]
         if len(rows) != len(job.seeds):
             raise BadOutcomeError(f"{name}: must have one entry for each of {len(job.seeds)} seeds, got {len(rows)}")
+        if name not in job.outcomes and isinstance(rows[0], list | tuple):
+            continue  # a curve that the criterion does not read
         found[str(name)] = [_number(row, str(name), job.curves.get(str(name))) for row in rows]
     for name in job.outcomes:
         if name not in found:
@@ -112,13 +132,12 @@ def _outcomes(returned: Any, job: Job) -> dict[str, list[Any]]:
 
 
 def _number(value: Any, name: str, points: int | None) -> Any:
-    if points is None and not isinstance(value, list | tuple):
-        return _float(value, name)
     plain = value.tolist() if hasattr(value, "tolist") else value
-    if not isinstance(plain, list | tuple):
-        raise BadOutcomeError(f"{name}: must be a curve of {points} numbers, got {value!r}")
-    if points is not None and len(plain) != points:
-        raise BadOutcomeError(f"{name}: must be a curve of {points} numbers, got {len(plain)}")
+    if points is None:
+        return _float(plain, name)
+    if not isinstance(plain, list | tuple) or len(plain) != points:
+        count = f"{len(plain)} of them" if isinstance(plain, list | tuple) else repr(plain)
+        raise BadOutcomeError(f"{name}: must be a curve of {points} numbers, got {count}")
     return [_float(item, name) for item in plain]
 
 

@@ -2,11 +2,15 @@
 
 import csv
 import io
+import json
+from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
+from rocrate.rocrate import ROCrate
 
-from claims.report import export
+from claims.report import export, words
 from tests.report import records
 
 EVERY = [f() for f in (*records.VERDICTS, *records.KINDS, records.hostile)]
@@ -51,3 +55,34 @@ def test_bibtex_has_one_entry_for_each_claim():
     text = export.references_bib(EVERY, RUNS, {"title": "Claims", "authors": "They"})
     assert text.count("@misc{") == len(EVERY)
     assert len({line for line in text.splitlines() if line.startswith("@misc")}) == len(EVERY)
+
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "reports" / "evidence.schema.json").read_text())
+
+
+def test_evidence_keeps_its_schema():
+    check = jsonschema.Draft202012Validator(SCHEMA)
+    check.check_schema(SCHEMA)
+    committed = sorted((Path(__file__).parents[2] / "reports" / "evidence").glob("*/*.json"))
+    assert len(committed) >= 14
+    for path in committed:
+        record = json.loads(path.read_text())
+        assert not list(check.iter_errors(record)), path
+        record["conditions"][0]["label"] = "probably"
+        record["strange"] = 1
+        assert len(list(check.iter_errors(record))) == 2
+
+
+def test_the_crate_describes_every_evidence_file_with_its_verdict(tmp_path):
+    text = export.ro_crate(EVERY, {"title": "Claims", "authors": "Somebody", "date": "2026-01-02", "version": "1"})
+    assert text == export.ro_crate(
+        EVERY, {"title": "Claims", "authors": "Somebody", "date": "2026-01-02", "version": "1"}
+    )
+    (tmp_path / "ro-crate-metadata.json").write_text(text)
+    crate = ROCrate(tmp_path)
+    parts = {part.id: part for part in crate.data_entities}
+    for e in EVERY:
+        part = parts[f"evidence/{e['topic']}/{e['id']}.json"]
+        assert words.headline(e) in part["description"]
+    assert set(export.EXPORTS) - parts.keys() == {"ro-crate-metadata.json"}
+    assert "2026-01-02" in str(crate.root_dataset["datePublished"])

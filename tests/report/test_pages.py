@@ -115,7 +115,7 @@ def test_no_evidence_gives_a_page_that_says_so(tmp_path):
     report.build(tmp_path, GUIDE)
     page = (tmp_path / "README.md").read_text()
     assert "0 claims of the guide on trial" in page
-    assert "0 of 4 sections" in page
+    assert "0 claims in 4 sections: 0 tested, 0 open" in page
 
 
 def test_evidence_without_run_file_or_guide_is_shown(tmp_path):

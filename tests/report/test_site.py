@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
+import axe_core_python
 import pytest
 
 from claims import evidence, report
@@ -253,16 +255,16 @@ def test_a_view_sent_as_an_address_opens_as_it_was(built):
     ]
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "index.html",
-        "claim/tuning/random-beats-grid.html",
-        "claim/hostile/hostile.html",
-        "section/24.html",
-        "history.html",
-    ],
+PAGES = (
+    "index.html",
+    "claim/tuning/random-beats-grid.html",
+    "claim/hostile/hostile.html",
+    "section/24.html",
+    "history.html",
 )
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_no_page_scrolls_sideways_on_a_phone(built, page):
     script = """
       const frame = document.createElement("iframe");
@@ -287,6 +289,24 @@ def test_light_and_dark(built, scheme, dark):
     )
     assert page == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
     assert ("invert" in drawing) == dark
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("scheme", ["0", "1"])
+def test_axe_finds_nothing_serious(built, page, scheme):
+    axe = Path(axe_core_python.__file__).with_name("axe.min.js")
+    script = """
+      const source = document.createElement("script");
+      source.src = "AXE";
+      document.head.append(source);
+      await new Promise((done) => source.addEventListener("load", done));
+      const found = await axe.run(document, {resultTypes: ["violations"]});
+      const told = found.violations.map((v) => [v.impact, v.id, v.nodes.map((node) => node.html.slice(0, 200))]);
+      return [told, found.passes.length];
+    """.replace("AXE", axe.as_uri())
+    violations, passes = browse(built, page, script, f"--blink-settings=preferredColorScheme={scheme}")
+    assert passes > 10
+    assert [v for v in violations if v[0] in ("serious", "critical")] == []
 
 
 def test_without_script_the_whole_table_is_there(built):

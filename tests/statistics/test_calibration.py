@@ -90,4 +90,6 @@ def test_the_command_writes_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     output = tmp_path / "reports" / "calibration.md"
     monkeypatch.setattr(sys, "argv", ["calibration", "--quick", str(output)])
     calibration.main()
-    assert "2000 runs per row" in output.read_text(encoding="utf-8")
+    written = output.read_text(encoding="utf-8")
+    assert "2000 runs per row" in written
+    assert "30 generated claims" in written

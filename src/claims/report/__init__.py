@@ -12,6 +12,7 @@ import yaml
 
 from claims import evidence
 from claims.errors import ClaimsError
+from claims.evidence import write_text as write
 from claims.guide import Guide
 from claims.report import export, figures, markdown
 
@@ -47,10 +48,12 @@ def build(reports: Path, guide: Guide | None = None) -> Changes:
         "evidence.csv": export.evidence_csv(records),
         "references.bib": export.references_bib(records, runs, named),
         "junit.xml": export.junit_xml(records, runs),
+        "evidence.schema.json": (Path(__file__).parent / "templates" / "evidence.schema.json").read_text("utf-8"),
     }
     for topic in sorted({e["topic"] for e in records}):
         group = [e for e in records if e["topic"] == topic]
         pages[f"{topic}.md"] = markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
+    pages["ro-crate-metadata.json"] = export.ro_crate(records, named)
     try:
         written = [name for name, text in pages.items() if write(reports / name, text)]
         written += _draw(reports, [f"{e['topic']}/{e['id']}" for e in records])
@@ -67,15 +70,6 @@ def read(reports: Path) -> tuple[list[evidence.Evidence], dict[str, dict[str, An
     for path in sorted((reports / "runs").glob("*/*.json")):
         runs.setdefault(path.parent.name, {})[path.stem] = evidence.read(path)
     return list(evidence.read_all(reports).values()), runs
-
-
-def write(path: Path, text: str) -> bool:
-    """Writes a text file; False where it says so already."""
-    if path.is_file() and path.read_bytes() == text.encode():
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode())
-    return True
 
 
 def _draw(reports: Path, claims: Iterable[str]) -> Iterator[str]:

@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from claims.report import words
 from claims.report.words import Record
 
+EXPORTS = ("evidence.csv", "evidence.schema.json", "references.bib", "junit.xml", "ro-crate-metadata.json")
+"""Files for machines beside the pages; the last describes the others."""
 COLUMNS = (
     *(
         "topic",
@@ -89,3 +92,33 @@ def junit_xml(records: Sequence[Record], runs: Mapping[str, Mapping[str, Record]
                 ElementTree.SubElement(case, tag, {"message": words.clean(words.verdict_sentence(e, run))})
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def ro_crate(records: Sequence[Record], edition: Record) -> str:
+    """Metadata of the published set as an RO-Crate (Soiland-Reyes et al. 2022): each evidence file with its verdict.
+
+    Args:
+        records: All evidence.
+        edition: Title, authors, version and date of the project.
+    """
+    from rocrate.model import ContextEntity
+    from rocrate.rocrate import ROCrate
+
+    crate = ROCrate()
+    crate.name, crate.description = (
+        edition["title"],
+        "Verdicts on the claims of a machine-learning guide, with evidence",
+    )
+    crate.license = "https://spdx.org/licenses/BSD-3-Clause"
+    crate.datePublished = crate.root_dataset["datePublished"] = edition.get("date", "unpublished")
+    crate.root_dataset["version"] = edition.get("version", "")
+    author = ContextEntity(crate, "#authors", properties={"@type": "Organization", "name": edition["authors"]})
+    crate.root_dataset["author"] = crate.add(author)
+    for name in EXPORTS[:-1]:
+        crate.add_file(dest_path=name, properties={"name": name})
+    for e in records:
+        path = f"evidence/{e['topic']}/{e['id']}.json"
+        told = {"name": words.clean(e["statement"]), "description": f"Verdict: {words.headline(e)}"}
+        kept = {"encodingFormat": "application/json", "conformsTo": {"@id": "evidence.schema.json"}}
+        crate.add_file(dest_path=path, properties=told | kept | {"identifier": e["declaration_sha256"]})
+    return json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False) + "\n"

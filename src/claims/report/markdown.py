@@ -130,20 +130,20 @@ def overview(records: Sequence[Record], runs: Mapping[str, Mapping[str, Record]]
 
 
 def coverage(records: Sequence[Record], guide: Guide | None) -> list[str]:
-    """Which of the guide's sections have a claim on trial."""
+    """What became of each of the guide's sections."""
     if guide is None:
         return []
-    by_section = {s.number: [e for e in records if s.number in e["guide"]["sections"]] for s in guide.sections}
-    tested = [s for s in guide.sections if by_section[s.number]]
+    parts = guide.coverage(records)
     rows = [
         (
-            str(s.number),
-            escaped(s.name),
-            ", ".join(f"[{e['id']}]({e['topic']}.md#{e['id']}) ({words.headline(e)})" for e in by_section[s.number]),
+            f"{part.section.number}",
+            escaped(part.section.name),
+            ", ".join(f"[{e['id']}]({e['topic']}.md#{e['id']}) ({words.headline(e)})" for e in part.tested),
+            f"{len(part.open)}",
+            escaped(tables.reasons(part)),
         )
-        for s in tested
+        for part in parts
     ]
-    told = f"{len(tested)} of {len(guide.sections)} sections of *{escaped(guide.title)}* have a claim on trial."
-    missing = [f"{s.number} {s.name}" for s in guide.sections if not by_section[s.number]]
-    lines = ["## The guide's sections", "", told, "", *laid_out(("section", "about", "claims"), rows, right=(0,))]
-    return lines + ([f"None yet: {escaped('; '.join(missing))}.", ""] if missing else [])
+    head = ("section", "about", "tested", "open", "not testable, because")
+    told = f"{escaped(tables.picture(parts))} The guide is *{escaped(guide.title)}*; `claims coverage` lists the rest."
+    return ["## The guide's sections", "", told, "", *laid_out(head, rows, right=(0, 3))]

@@ -14,8 +14,8 @@ from markupsafe import Markup, escape
 
 from claims import evidence
 from claims.errors import ClaimsError
-from claims.guide import Guide
-from claims.report import Changes, edition, read, tables, words, write
+from claims.guide import Guide, Part
+from claims.report import Changes, edition, export, read, tables, words, write
 from claims.report.tables import Table
 from claims.report.words import Record
 
@@ -49,7 +49,7 @@ def build(
     records = sorted(records, key=words.order)
     try:
         files = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ASSETS}
-        files |= {name: (reports / name).read_text(encoding="utf-8") for name in tables.EXPORTS}
+        files |= {name: (reports / name).read_text(encoding="utf-8") for name in export.EXPORTS}
         for e in records:
             names = (f"evidence/{_path(e)}.json", f"runs/{_path(e)}.json", f"figures/{_path(e)}.svg")
             files |= {n: (reports / n).read_text(encoding="utf-8") for n in names if (reports / n).is_file()}
@@ -101,8 +101,11 @@ class Pages:
         self.runs = {_path(e): runs.get(e["topic"], {}).get(e["id"]) for e in records}
         self.sentences = {path: words.verdict_sentence(e, self.runs[path]) for e in records for path in [_path(e)]}
         numbers = sorted({n for e in records for n in e["guide"]["sections"]})
-        self.names = dict.fromkeys(numbers, "") | tables.section_names(guide)
+        self.names = dict(sorted((dict.fromkeys(numbers, "") | tables.section_names(guide)).items()))
+        parts = guide.coverage(records) if guide else []
+        self.parts = {part.section.number: part for part in parts}
         self.by_section = {n: [e for e in records if n in e["guide"]["sections"]] for n in self.names}
+        self.by_section |= {n: list(part.tested) for n, part in self.parts.items()}
         self.templates = _templates()
 
     def all(self, environments: Mapping[str, Table], methods: Path | None) -> dict[str, str]:
@@ -114,9 +117,12 @@ class Pages:
         made = [self.index(), self.page("history.html", revised=revised, environments=environments)]
         made += [self.claim(e) for e in self.records]
         topics = sorted({e["topic"] for e in self.records})
-        made += self.groups([(f"topic/{t}.html", words.title(t), self.of_topic(t), "") for t in topics])
+        made += self.groups([(f"topic/{t}.html", words.title(t), self.of_topic(t), "", None) for t in topics])
         made += self.groups(
-            [(f"section/{n}.html", f"{n}. {name}", self.in_order(n), self.lines(n)) for n, name in self.names.items()]
+            [
+                (f"section/{n}.html", f"{n}. {name}", self.in_order(n), self.lines(n), self.parts.get(n))
+                for n, name in self.names.items()
+            ]
         )
         if methods:
             text = MarkdownIt("commonmark", {"html": False}).enable("table").render(methods.read_text(encoding="utf-8"))
@@ -128,6 +134,7 @@ class Pages:
         path = path or template
         shared = {
             "edition": self.about,
+            "exports": export.EXPORTS,
             "guide": self.guide,
             "nav": self.nav,
             "names": self.names,
@@ -153,7 +160,8 @@ class Pages:
             counts=counts,
             filters=filters,
             found=sorted(striking, key=_strikingness)[:FOUND],
-            by_section=self.by_section,
+            parts=self.parts.values(),
+            picture=tables.picture(list(self.parts.values())),
             verdicts=words.VERDICTS,
             how_to_read=words.HOW_TO_READ,
             errors=tables.errors(self.records),
@@ -174,9 +182,9 @@ class Pages:
             code=self.code(e["trial"]),
         )
 
-    def groups(self, made: Sequence[tuple[str, str, Sequence[Record], str]]) -> list[tuple[str, str]]:
-        """Pages of topics or sections (path, heading, claims, place), each linked to the one before and after."""
-        links = [(heading, path.partition("/")[2]) for path, heading, _, _ in made]
+    def groups(self, made: Sequence[tuple[str, str, Sequence[Record], str, Part | None]]) -> list[tuple[str, str]]:
+        """Pages of topics or sections (path, heading, claims, place, part), linked to the one before and after."""
+        links = [(heading, path.partition("/")[2]) for path, heading, *_ in made]
         around = list(pairwise(pairwise([None, *links, None])))
         return [
             self.page(
@@ -185,11 +193,12 @@ class Pages:
                 heading=heading,
                 lead=f"{words.count(len(group), 'claim')} on trial{place}.",
                 group=group,
+                part=part,
                 counts=tables.verdict_counts(group),
                 before=before,
                 after=after,
             )
-            for (path, heading, group, place), ((before, _), (_, after)) in zip(made, around, strict=True)
+            for (path, heading, group, place, part), ((before, _), (_, after)) in zip(made, around, strict=True)
         ]
 
     def of_topic(self, topic: str) -> list[Record]:

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claims.guide import Guide
+from claims.guide import Guide, Part
 from claims.report import words
 from claims.report.words import Record
 from claims.statistics import Published, error_statement
-
-EXPORTS = ("evidence.csv", "references.bib", "junit.xml")
-"""Files for machines beside the pages."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,7 @@ def provenance(evidence: Record, run: Record | None) -> Facts:
         *((f"Revision {i}", f"{r['what']} Why: {r['why']}") for i, r in enumerate(evidence["revisions"], 1)),
         *(("Earlier verdict", words.previous(one)) for one in evidence["previous"]),
         *(("Literature", reference) for reference in evidence["references"]),
+        *words.review(evidence),
     )
 
 
@@ -137,6 +135,20 @@ def verdict_counts(records: Sequence[Record]) -> dict[str, int]:
 def counted(records: Sequence[Record]) -> str:
     """`1 refuted, 2 supported`."""
     return ", ".join(f"{n} {verdict}" for verdict, n in verdict_counts(records).items())
+
+
+def picture(parts: Sequence[Part]) -> str:
+    """How much of the guide is on trial, as a sentence."""
+    tested = {record["id"] for part in parts for record in part.tested}
+    waiting, untestable = ({e.id for part in parts for e in getattr(part, kind)} for kind in ("open", "untestable"))
+    total = words.count(len(tested | waiting), "claim")
+    told = f"{total} in {words.count(len(parts), 'section')}: {len(tested):,} tested, {len(waiting):,} open."
+    return f"{told} {words.count(len(untestable), 'passage')} cannot be tested."
+
+
+def reasons(part: Part) -> str:
+    """Why passages of a section cannot be tested."""
+    return " ".join(dict.fromkeys(entry.reason for entry in part.untestable))
 
 
 def errors(records: Sequence[Record]) -> list[str]:

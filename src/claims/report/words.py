@@ -339,6 +339,21 @@ def libraries(evidence: Record) -> str:
     return ", ".join(f"{name} {version}" for name, version in evidence["versions"].items())
 
 
+REVIEW = {
+    "sentence": "Second reader: does it test this sentence?",
+    "fairness": "Second reader: was each arm given a fair chance?",
+    "falsifiable": "Second reader: could it have come out the other way?",
+    "sceptic": "Second reader: would a sceptical expert accept margin and conditions?",
+    "changed": "Changed after the second reading",
+}
+
+
+def review(evidence: Record) -> list[tuple[str, str]]:
+    """Questions to and answers of the reader who did not write the claim; none before there was one."""
+    answers = evidence.get("review") or {}
+    return [(question, answers[key]) for key, question in REVIEW.items() if key in answers]
+
+
 def previous(record: Record) -> str:
     """An earlier verdict under an earlier declaration."""
     return f"Before revision {record['revision'] + 1}: {record['verdict']['label']}"

@@ -348,6 +348,15 @@ def leaves(node: Tree) -> tuple[Leaf, ...]:
     return (node,) if isinstance(node, Leaf) else tuple(leaf for part in node.parts for leaf in leaves(part))
 
 
+def fails_for_equal_arms(criterion: Criterion) -> bool:
+    """Whether a completed criterion cannot hold where its arms are alike: no effect lies outside its region."""
+    for word, joined in (("all", any), ("any", all)):
+        if word in criterion:
+            return joined(fails_for_equal_arms(part) for part in criterion[word])
+    parts = leaves(_grown(criterion, {})) if "a" in criterion else ()
+    return any(leaf.null <= leaf.lo or leaf.null >= leaf.hi for leaf in parts)
+
+
 def _numbered(node: Tree, numbers: Iterator[int]) -> Tree:
     if isinstance(node, Leaf):
         return replace(node, index=next(numbers))

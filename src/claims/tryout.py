@@ -1,0 +1,167 @@
+"""Two replicates of every condition and control: does a trial keep the rules, what will it cost, what would it see?
+
+The seeds are of a stream of their own, so that nothing here is evidence.
+"""
+
+import math
+import random
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from claims import plan, statistics, worker
+from claims.errors import ClaimsError
+from claims.fingerprint import call, load_trial
+from claims.job import Job, Result
+from claims.runner import Settings, outcome_arrays
+from claims.schema import Claim
+from claims.statistics.criteria import leaf_criteria, leaves, tree
+
+STREAM, SEEDS = 5, 2
+ALIKE, STEPS = 1e-4, 20
+"""Relative difference that a batched trial's neighbours may make over so many steps of training (`n_steps`): they
+change the order of rounding, and training magnifies that without end."""
+TYPICAL = 32
+"""Replicates that an ordinary condition takes."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A cell's two replicates: the results, and CPU seconds of a call with one seed and of each further seed in it."""
+
+    cell: plan.Cell
+    results: Sequence[Result]
+    first: float
+    further: float
+
+
+def report(claim: Claim, settings: Settings) -> str:
+    """What the claim's trial will cost and would see, in a sentence.
+
+    Raises:
+        ClaimsError: The trial breaks a rule; one line per fault.
+    """
+    load_trial(claim.trial)
+    faults: dict[str, str] = {}  # each told once, for the first cell that has it
+    tried = [_tried(claim, cell, settings.base_seed, faults) for cell in plan.cells(claim)]
+    if faults:
+        raise ClaimsError("\n".join(f"{claim.path}: {name}: {fault}" for fault, name in faults.items()))
+    looks = _looks(claim, settings)
+    typical = min(max(TYPICAL, looks[0]), looks[-1])
+    cost, most = (f"{float(f'{sum(_seconds(one, n) for one in tried):.1g}'):g}" for n in (typical, looks[-1]))
+    told = f"about {cost} CPU seconds with {typical} replicates of each of {len(tried)} conditions and controls"
+    told += f", at most {most} with {looks[-1]}" if looks[-1] > typical else ""
+    return f"{claim.path}: {told}; {_power(claim, tried, looks, settings.alpha)}"
+
+
+def _looks(claim: Claim, settings: Settings) -> tuple[int, ...]:
+    cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
+    return statistics.planned_looks(claim.criterion, [n for n in settings.looks if n <= cap] or [cap])
+
+
+def _seconds(one: Tried, replicates: int) -> float:
+    calls = len(plan.blocks(replicates)) if one.results[0].count > 1 else replicates
+    return calls * one.first + (replicates - calls) * one.further
+
+
+# The rules ---------------------------------------------------------------------------------------------------------
+
+
+def _tried(claim: Claim, cell: plan.Cell, base_seed: int, faults: dict[str, str]) -> Tried:
+    """Runs a cell twice with the same seeds, a batched one also seed by seed, and notes what it finds."""
+    jobs = plan.jobs(claim, replace(cell, stream=STREAM), base_seed, SEEDS)
+    before = _global_states()
+    results = _run(jobs)
+    told = [*_bad(jobs, results), *([_GLOBAL] if _changed(before) else [])]
+    again = results if claim.timed else _run(jobs)
+    if any(str(a.outcomes) != str(b.outcomes) for a, b in zip(results, again, strict=True)):
+        told.append("the same seed gave other outcomes; draw everything from the seed")
+    told += _neighbours(jobs[0]) if jobs[0].batched and not told else []
+    for fault in told:
+        faults.setdefault(fault, cell.name)
+    cost = min(sum(r.cpu for r in some) for some in (results, again))
+    if not jobs[0].batched:
+        return Tried(cell, results, cost / len(jobs), 0.0)
+    single = _run([replace(jobs[0], seeds=jobs[0].seeds[:1])])[0].cpu
+    return Tried(cell, results, single, max(0.0, cost - single))
+
+
+def _run(jobs: Sequence[Job]) -> list[Result]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in a worker process
+        return worker.run(jobs)
+
+
+def _global_states() -> dict[str, Any]:
+    """The states of the generators that a trial must leave alone, as arrays."""
+    _, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state is what is looked at
+    found = {"random": np.array(random.getstate()[1]), "numpy": np.array([*keys, *rest], dtype=float)}
+    torch = sys.modules.get("torch")
+    return found | ({"torch": torch.get_rng_state().numpy()} if torch else {})
+
+
+_GLOBAL = "changes the global random state; give every generator, splitter and estimator a seed of its own"
+
+
+def _changed(before: Mapping[str, Any]) -> bool:
+    return any(np.any(state != before[name]) for name, state in _global_states().items() if name in before)
+
+
+def _bad(jobs: Sequence[Job], results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
+        if result.status != "ok":
+            yield f"{result.error}; mend it"
+            return
+        for name in jobs[0].outcomes:
+            if not np.isfinite(result.outcomes[name]).all():
+                yield f"{name}: must be finite, got {result.outcomes[name]}; mend it"
+                return
+
+
+def _neighbours(job: Job) -> Iterator[str]:
+    if "n_steps" in call(job.trial).takes:
+        job = replace(job, parameters={**job.parameters, "n_steps": STEPS})
+    whole, *alone = _run([job, *(replace(job, seeds=(seed,)) for seed in job.seeds)])
+    for name in job.outcomes if all(r.status == "ok" for r in (whole, *alone)) else ():
+        apart = [result.outcomes[name][0] for result in alone]
+        if not np.allclose(whole.outcomes[name], apart, rtol=ALIKE, atol=1e-12):
+            yield f"{name}: other for {SEEDS} seeds at once than one at a time; draw for each seed on its own"
+
+
+# Power -------------------------------------------------------------------------------------------------------------
+
+
+def _power(claim: Claim, tried: Iterable[Tried], looks: Sequence[int], alpha: float) -> str:
+    """The effect beyond the margin that all replicates would show in four of five runs, for each part of the criterion.
+
+    The normal approximation at the level of one look of one condition; the spread is that of the replicates at hand.
+    """
+    conditions = [one for one in tried if one.cell.role == "condition"]
+    reach = stats.norm.isf(alpha / len(conditions) / len(looks)) + stats.norm.ppf(0.8)
+    seen = [_seen(part, conditions, reach / math.sqrt(looks[-1])) for part in leaf_criteria(plan.criterion(claim))]
+    told = [text for text in seen if text]
+    if not told:
+        return "its criterion is exact: one violation decides"
+    spread = f"as far as {SEEDS} replicates of {len(conditions)} conditions tell"
+    return f"with {looks[-1]} replicates it would see {' and '.join(told)} beyond the margin ({spread})"
+
+
+def _seen(part: Mapping[str, Any], conditions: Sequence[Tried], reach: float) -> str:
+    if part["kind"] == "identity":
+        return ""
+    outcomes = [outcome_arrays(one.results, frozenset()) for one in conditions]
+    points = {name: outcomes[0][name].shape[1] for name in statistics.curve_names(part)}
+    found = leaves(tree(part, points))
+    if found[0].test == "prop":
+        return f"a share of {reach / 2:.2g}"  # where the spread of a share is largest
+    with np.errstate(invalid="ignore"):
+        spread = max(math.sqrt(np.nanmean([np.var(leaf.score(one), ddof=1) for one in outcomes])) for leaf in found)
+    amount = reach * spread * (math.sqrt(math.pi / 2) if found[0].test == "median" else 1.0)
+    if found[0].scale == "ratio":
+        return f"a factor of {math.exp(amount):.3g} ({found[0].name})"
+    return f"an effect of {amount:.2g} ({found[0].name})"

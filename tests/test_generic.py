@@ -1,0 +1,289 @@
+"""Generic trials: what they compute is what the same calls by hand compute, and names lead nowhere else."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from claims.fingerprint import reached_code, versions
+from experiments import generic
+from experiments.common import real, streams
+from experiments.generic import accepts, compare
+
+LOGISTIC = "sklearn.linear_model.LogisticRegression"
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+PLAIN = {"plain": {"model": LOGISTIC}}
+
+
+def split_by_hand(seed, name):
+    """The rows as the documentation of compare says they are drawn: a third to train on, shares of classes kept."""
+    X, y = real.table(name)
+    splitting = streams(streams(streams(seed, 1)[0], 3)[0], 3)[2]
+    strata = y if y.dtype == int else None
+    return train_test_split(X, y, train_size=len(y) // 3, stratify=strata, random_state=splitting)
+
+
+def test_comparing_gives_what_scikit_learn_gives_by_hand():
+    X, X_test, y, y_test = split_by_hand(5, "wine")
+    by_hand = make_pipeline(StandardScaler(), LogisticRegression(C=0.1)).fit(X, y)
+    arms = {"scaled": {"model": LOGISTIC, "C": 0.1, "steps": ["sklearn.preprocessing.StandardScaler"]}}
+    outcomes = ["accuracy", "neg_log_loss", "train_accuracy", "sklearn.metrics.log_loss"]
+    assert compare(5, data="wine", arms=arms, outcomes=outcomes) == {
+        "scaled_accuracy": by_hand.score(X_test, y_test),
+        "scaled_neg_log_loss": -log_loss(y_test, by_hand.predict_proba(X_test)),
+        "scaled_train_accuracy": by_hand.score(X, y),
+        "scaled_log_loss": log_loss(y_test, by_hand.predict_proba(X_test)),
+        "unconverged": 0.0,
+    }
+
+
+def test_a_metric_function_keeps_its_unit_and_one_outcome_its_arms_name():
+    X, X_test, y, y_test = split_by_hand(6, "diabetes")
+    by_hand = mean_squared_error(y_test, Ridge().fit(X, y).predict(X_test))
+    arms = {"ridge": {"model": "sklearn.linear_model.Ridge"}}
+    assert compare(6, data="diabetes", arms=arms, outcomes="sklearn.metrics.mean_squared_error") == {
+        "ridge": pytest.approx(by_hand),
+        "unconverged": 0.0,
+    }
+
+
+def test_a_seed_decides_everything_and_nothing_else_does():
+    forest = {"model": FOREST, "n_estimators": 5, "steps": [{"model": "imblearn.over_sampling.SMOTE"}]}
+    call = {"data": "classification", "n_train": 200, "n_test": 300, "positives": 0.2, "flipped": 0.1}
+    before = np.random.get_state()[1].copy()
+    first = compare(1, arms={"a": forest, "b": forest}, **call)
+    np.random.seed(99)
+    state = np.random.get_state()[1].copy()
+    assert compare(1, arms={"b": forest, "a": forest}, **call) == first
+    assert (np.random.get_state()[1] == state).all()
+    assert len(before) == len(state)
+    assert compare(2, arms={"a": forest, "b": forest}, **call) != first
+    # equal definitions are two draws of the same random procedure
+    assert first["a"] != first["b"]
+
+
+def test_draws_make_a_replicate_steadier():
+    call = {"data": "linear", "arms": {"ridge": "sklearn.linear_model.Ridge"}, "outcomes": "r2"}
+    many = [compare(seed, n_train=20, draws=8, **call)["ridge"] for seed in range(12)]
+    few = [compare(seed, n_train=20, **call)["ridge"] for seed in range(12)]
+    assert np.std(many) < 0.7 * np.std(few)
+
+
+def test_a_learning_curve_grows_on_the_same_rows():
+    arms = {"ridge": {"model": "sklearn.linear_model.Ridge"}, "mean": {"model": "sklearn.dummy.DummyRegressor"}}
+    call = {"data": "linear", "arms": arms, "outcomes": "r2", "options": {"noise": 0.5}}
+    curve = compare(3, n_train=[30, 100, 1000], **call)
+    assert curve["ridge"][-1] == compare(3, n_train=1000, **call)["ridge"]
+    assert curve["ridge"] == sorted(curve["ridge"])
+    assert np.allclose(curve["ridge_minus_mean"], np.subtract(curve["ridge"], curve["mean"]))
+
+
+def test_samplers_touch_the_training_rows_only():
+    prior = {"model": "sklearn.dummy.DummyClassifier", "strategy": "prior"}
+    sampler = {"model": "imblearn.over_sampling.RandomOverSampler"}
+    arms = {"plain": prior, "even": {**prior, "steps": [sampler]}}
+    found = compare(
+        4, data="digits", positives=0.05, arms=arms, outcomes=["sklearn.metrics.brier_score_loss", "neg_log_loss"]
+    )
+    assert found["plain_brier_score_loss"] == pytest.approx(0.05 * 0.95, abs=0.002)
+    assert found["even_brier_score_loss"] == pytest.approx(0.25)
+
+
+def test_damage_is_what_was_asked_for(monkeypatch):
+    seen = {}
+
+    def kept(pipeline, X, y):
+        seen["X"], seen["y"] = X, y
+        return 0.0
+
+    monkeypatch.setattr(generic, "_measure", lambda name: kept)
+    arms = {"any": {"model": "sklearn.dummy.DummyClassifier"}}
+    compare(7, data="breast_cancer", arms=arms, outcomes="train_accuracy")
+    X, y = seen["X"], seen["y"]
+    compare(7, data="breast_cancer", arms=arms, outcomes="train_accuracy", noise_columns=40, flipped=0.2, missing=0.1)
+    assert np.sum(y != seen["y"]) == round(0.2 * len(y))
+    holes = np.isnan(seen["X"])
+    assert 0.09 < holes.mean() < 0.11
+    assert (np.where(holes[:, :30], X, seen["X"][:, :30]) == X).all()
+    copies = np.nan_to_num(seen["X"][:, 30:])
+    assert copies.shape[1] == 40
+    assert set(np.unique(copies[:, 0])) - {0.0} <= set(real.table("breast_cancer")[0][:, 0])
+    signal = [abs(np.corrcoef(copies[:, j], y)[0, 1]) for j in range(40)]
+    assert np.mean(signal) < 0.12
+
+
+def test_tuning_picks_from_the_grid_with_equal_budgets():
+    weak, strong = {"alpha": [1e6, 1e7]}, {"alpha": [1.0, 1e6]}
+    ridge = {"model": "sklearn.linear_model.Ridge", "steps": ["sklearn.preprocessing.StandardScaler"]}
+    found = compare(
+        8, data="diabetes", outcomes="r2", arms={"weak": {**ridge, "grid": weak}, "tuned": {**ridge, "grid": strong}}
+    )
+    assert found["weak"] < 0.05 < 0.3 < found["tuned"]
+    scaled = {"standardscaler__with_mean": [True, False], "alpha": [1.0]}
+    assert compare(8, data="diabetes", outcomes="r2", arms={"a": {**ridge, "grid": scaled}})["a"] > 0.3
+    arms = {"a": {**ridge, "grid": weak}, "b": {**ridge, "grid": {"alpha": [1, 2, 3]}}}
+    with pytest.raises(ValueError, match=r"as many settings each, got \{'a': 2, 'b': 3\}"):
+        compare(8, data="diabetes", outcomes="r2", arms=arms)
+
+
+HOSTILE = [
+    "os.system",
+    "builtins.eval",
+    "subprocess.Popen",
+    "experiments.generic.compare",
+    "antigravity.fly",
+    "sklearn.datasets.fetch_openml",
+    "sklearn.conftest.pytest",
+    "sklearn.linear_model.np",
+    "sklearn.linear_model._base.LinearRegression",
+    "sklearn.linear_model.__loader__.LinearRegression",
+    "sklearn.utils._joblib.joblib",
+    "sklearn.base.clone",
+    "sklearn.model_selection.train_test_split",
+    "sklearn.ensemble.BaseEnsemble",
+    "joblib.load",
+    "pickle.loads",
+    "xgboost.dask.DaskXGBClassifier",
+    "xgboost.Booster",
+    "lightgbm.DaskLGBMClassifier",
+    "lightgbm.train",
+    "torch.load",
+    "LogisticRegression",
+    "",
+    None,
+    7,
+    ["sklearn.linear_model.LogisticRegression"],
+]
+
+
+@pytest.mark.parametrize("path", HOSTILE, ids=str)
+def test_no_other_code_can_be_named(path):
+    for call in (
+        lambda: compare(1, data="iris", arms={"a": {"model": path}}),
+        lambda: compare(1, data="iris", arms={"a": {"model": LOGISTIC, "steps": [path]}}),
+        lambda: compare(
+            1, data="iris", arms={"a": {"model": "sklearn.ensemble.BaggingClassifier", "estimator": {"model": path}}}
+        ),
+        lambda: accepts(1, model=path),
+        lambda: compare(1, data="iris", arms=PLAIN, outcomes=[str(path)]),
+        lambda: compare(1, data=str(path), arms=PLAIN),
+    ):
+        with pytest.raises(ValueError, match=r"must|has no estimator"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("definition", "said"),
+    [
+        ({"model": LOGISTIC, "n_jobs": 4}, r"arms\.a\.n_jobs: cannot be set"),
+        ({"model": LOGISTIC, "random_state": 0}, r"arms\.a\.random_state: cannot be set"),
+        ({"model": LOGISTIC, "clas_weight": "balanced"}, r"no such keyword; did you mean 'class_weight'"),
+        ({"model": "sklearn.linear_model.LogisticRegresion"}, r"did you mean 'LogisticRegression'"),
+        ({"model": "sklearn.linear.LogisticRegression"}, r"did you mean 'sklearn.linear_model'"),
+        ({"model": "sklearn.pipeline.Pipeline", "steps": [], "memory": "cache"}, "a trial writes no files"),
+        (
+            {
+                "model": LOGISTIC,
+                "steps": [{"model": "sklearn.feature_extraction.text.CountVectorizer", "input": "file"}],
+            },
+            "reads no files",
+        ),
+        ({"model": "lightgbm.LGBMClassifier", "machines": "127.0.0.1:80"}, "no such keyword"),
+        ({"model": "lightgbm.LGBMClassifier", "forcedsplits_filename": "x.json"}, "no such keyword"),
+        ({"model": LOGISTIC, "grid": {"random_state": [1, 2]}}, "cannot be tuned"),
+        ({"model": LOGISTIC, "grid": {"c": [1, 2]}}, "must be a keyword of the model"),
+        ({"class_weight": "balanced"}, "name a model"),
+        ("plain", "must name an estimator"),
+    ],
+)
+def test_a_wrong_arm_is_told_with_field_rule_and_next_step(definition, said):
+    with pytest.raises(ValueError, match=said):
+        compare(1, data="iris", arms={"a": definition})
+
+
+def test_functions_cannot_come_in_as_text():
+    for model in ("sklearn.preprocessing.FunctionTransformer", "imblearn.FunctionSampler"):
+        with pytest.raises(ValueError, match=r"func|must name"):
+            compare(1, data="iris", arms={"a": {"model": LOGISTIC, "steps": [{"model": model, "func": "os.getcwd"}]}})
+    vectorizer = {"model": "sklearn.feature_extraction.text.CountVectorizer", "tokenizer": "os.listdir"}
+    with pytest.raises((ValueError, TypeError)):
+        compare(1, data="texts", arms={"a": {"model": LOGISTIC, "steps": [vectorizer]}})
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"data": "wines"}, r"data: must be one of .*did you mean 'wine'"),
+        ({"data": "wine", "n_train": 100}, "n_train: must be at most 59, a third of the rows"),
+        ({"data": "wine", "options": {"noise": 1}}, "options: belong to generated data"),
+        ({"data": "classification", "n_train": 50, "options": {"nose": 1}}, "options: 'classification' does not take"),
+        ({"data": "classification"}, "n_train: must be at least 1"),
+        ({"data": "wine", "outcomes": "acuracy"}, "did you mean 'accuracy'"),
+        ({"data": "wine", "outcomes": "sklearn.metrics.accuracy"}, "has no metric function 'accuracy'"),
+        ({"data": "wine", "arms": {}}, "arms: must map names"),
+        ({"data": "texts", "missing": 0.1}, "belong to tables of numbers"),
+        ({"data": "diabetes", "positives": 0.1}, "positives: must be a share"),
+        ({"data": "digits", "positives": 1.1}, "positives: must be a share"),
+        ({"data": "diabetes", "flipped": 0.1}, "belongs to data with classes"),
+        ({"data": "digits", "positives": 0.4, "n_train": 500}, "a third of the rows"),
+    ],
+)
+def test_a_wrong_call_is_told_with_field_rule_and_next_step(call, said):
+    with pytest.raises(ValueError, match=said):
+        compare(1, **{"arms": PLAIN, **call})
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        ({"model": "sklearn.ensemble.BaggingClassifier", "keywords": {"estimator": {"model": LOGISTIC}}}, "accepted"),
+        ({"model": "sklearn.ensemble.BaggingClassifier", "keywords": {"base": 1}}, "refused"),
+        ({"model": "xgboost.XGBClassifier", "to": "fit", "keywords": {"early_stopping_rounds": 10}}, "refused"),
+        ({"model": "xgboost.XGBClassifier", "keywords": {"nonsense": 10}}, "deprecated"),
+        ({"model": "sklearn.linear_model.LogisticRegression", "keywords": {"penalty": "l2"}}, "deprecated"),
+        ({"model": "sklearn.ensemble.RandomForestClassifier", "data": "strings"}, "refused"),
+        ({"model": "sklearn.ensemble.GradientBoostingRegressor", "data": "missing"}, "refused"),
+        ({"model": "sklearn.ensemble.HistGradientBoostingRegressor", "data": "missing"}, "accepted"),
+        ({"model": "sklearn.ensemble.RandomForestClassifier", "data": "string-labels"}, "accepted"),
+        ({"model": "xgboost.XGBClassifier", "data": "string-labels"}, "refused"),
+        ({"model": "sklearn.svm.LinearSVC", "method": "predict_proba"}, "refused"),
+        ({"model": "sklearn.naive_bayes.GaussianNB", "method": "partial_fit"}, "accepted"),
+    ],
+)
+def test_the_library_is_asked_and_its_answer_told(call, answer):
+    found = accepts(1, said=answer, **call)
+    assert {name for name in ("accepted", "deprecated", "refused") if found[name] == 1.0} == {answer}
+    assert found["taken"] == float(answer != "refused")
+    assert found["as_said"] == 1.0
+    assert accepts(1, said="refused" if answer != "refused" else "taken", **call)["as_said"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{"machines": "127.0.0.1:80"}, {"input_model": "x"}, {"callbacks": 1}, {"init_model": "x"}, {"a": ["x"]}],
+)
+def test_asking_reaches_no_file_and_no_address(keywords):
+    for to in ("constructor", "fit"):
+        with pytest.raises(ValueError, match=r"cannot be set|must be a number"):
+            accepts(1, model="lightgbm.LGBMClassifier", keywords=keywords, to=to)
+
+
+def test_a_call_that_never_works_is_the_trials_fault():
+    with pytest.raises(RuntimeError, match="fails without what is asked about"):
+        accepts(1, model="sklearn.linear_model.Ridge", given={"alpha": -1.0}, keywords={"tol": 0.1})
+
+
+def test_libraries_reached_by_name_are_in_the_key_and_load_late():
+    libraries = {"imbalanced-learn", "lightgbm", "scikit-learn", "xgboost"}
+    for trial in ("experiments.generic.compare", "experiments.generic.accepts"):
+        assert libraries <= set(versions(trial))
+        assert reached_code(trial)
+    code = "import experiments.generic, sys; print({'imblearn', 'lightgbm', 'xgboost', 'mlxtend'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
