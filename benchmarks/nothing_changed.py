@@ -8,7 +8,8 @@ from typing import Any
 
 from benchmarks import measured, synthetic
 from benchmarks.measured import ROOT, Measure, Plan, Row
-from claims import evidence, plan as planning, schema
+from claims import evidence, schema
+from claims import plan as planning
 from claims.job import Result
 from claims.runner import Settings
 from claims.store import Store
