@@ -4,12 +4,13 @@ import ast
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 from claims import plan, schema, statistics
 from claims.errors import ClaimsError, nearest
-from claims.fingerprint import Call, call, load_trial, reached_code
+from claims.fingerprint import Call, call, find_libraries, load_trial, reached_code
 from claims.guide import Guide
 from claims.schema import Claim
 
@@ -56,6 +57,7 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     try:
         called = call(claim.trial)
         reached_code(claim.trial)
+        find_libraries(claim.trial.rpartition(".")[0])
     except ClaimsError as error:
         yield str(error)
         return
@@ -188,13 +190,20 @@ def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
     """
     found: set[str] = set()
     for code in reached_code(claim.trial):
-        for node in ast.walk(ast.parse(code.partition("\n")[2] or "0")):
-            if isinstance(node, ast.JoinedStr):
-                return set(names)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-            elif isinstance(node, ast.keyword) and node.arg:
-                found.add(node.arg)
+        words = _words(code)
+        if words is None:
+            return set(names)
+        found |= words
     for cell in plan.written(claim):
         found |= {part for field, text in _texts(cell.parameters) for part in (*field.split("."), text)}
     return found
+
+
+@cache
+def _words(code: str) -> frozenset[str] | None:
+    """Texts and keywords in a piece of reached code; None where it formats a text."""
+    nodes = list(ast.walk(ast.parse(code.partition("\n")[2])))
+    if any(isinstance(node, ast.JoinedStr) for node in nodes):
+        return None
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return frozenset(texts | {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg})
