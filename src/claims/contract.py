@@ -52,6 +52,8 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     shared = claim.controls.negative.keys() & claim.controls.positive.keys() | bases.keys() & claim.conditions.keys()
     for name in sorted(shared):
         yield f"controls.{name}: the name is used twice; conditions and controls need names of their own"
+    if list(claim.controls.negative) == [plan.AGAINST_ITSELF]:
+        yield f"controls.negative: {plan.AGAINST_ITSELF} need only not hold; add one that removes the mechanism"
     try:
         called = call(claim.trial)
         reached_code(claim.trial)
@@ -168,11 +170,8 @@ def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    return (
-        [(part["kind"], part["over"]) for part in statistics.leaf_criteria(rule) if "over" in part]
-        if rule is not None
-        else []
-    )
+    parts = statistics.leaf_criteria(rule) if rule is not None else ()
+    return [(part["kind"], part["over"]) for part in parts if "over" in part]
 
 
 def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:

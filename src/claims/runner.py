@@ -185,7 +185,7 @@ class ClaimRun:
     def passes(self, run: CellRun) -> tuple[bool, str]:
         """Whether a control behaves, and the reason in words."""
         assert run.judgement is not None
-        return behaves(self.rule, run.cell.role, run.judgement, self.settings.alpha, self._holding())
+        return behaves(self.rule, run.cell.duty, run.judgement, self.settings.alpha, self._holding())
 
     def _active(self) -> list[CellRun]:
         return [run for run in (*self.conditions, *self.controls) if run.active]
@@ -233,8 +233,9 @@ class ClaimRun:
         """Lets an undecided negative control run on to the full cap; False where that is over or of no use."""
         assert run.judgement is not None
         longer = statistics.planned_looks(self.rule, self.all_looks)
+        settled = conditions_done or run.cell.duty == "equal arms"
         useless = run.cell.real == "population" or run.judgement.state == "broken"
-        if useless or run.target >= longer[-1] or (conditions_done and self.passes(run)[0]):
+        if useless or run.target >= longer[-1] or (settled and self.passes(run)[0]):
             return False
         run.at, run.looks = longer.index(run.target), longer
         return True
