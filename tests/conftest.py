@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -168,9 +169,12 @@ def project(tmp_path: Path) -> Project:
 def experiments_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
     """Makes the `experiments` in a folder the ones that are imported, as in a new process; undone after the test."""
 
+    def modules() -> dict[str, ModuleType]:
+        return {n: m for n, m in sys.modules.items() if n == "experiments" or n.startswith("experiments.")}
+
     def forget() -> None:
-        for name in [n for n in sys.modules if n == "experiments" or n.startswith("experiments.")]:
-            monkeypatch.delitem(sys.modules, name)
+        for name in modules():
+            del sys.modules[name]
         for function in vars(fingerprint).values():
             if hasattr(function, "cache_clear"):
                 function.cache_clear()
@@ -180,8 +184,10 @@ def experiments_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path],
         forget()
         monkeypatch.syspath_prepend(str(root))
 
+    before = modules()
     yield use
     forget()
+    sys.modules.update(before)
 
 
 @pytest.fixture

@@ -111,6 +111,14 @@ def test_a_control_decides_whether_the_verdict_stands(name, folder, tmp_path):
     assert control["failed"] == (8 if name == "broken" else 0)
 
 
+def test_a_control_made_to_pass_in_the_file_is_noticed(folder, tmp_path):
+    record = ran(folder, claim({"shift": 2.0}, {"shift": 2.0}), tmp_path)
+    assert list(evidence.judged_again(record)) == []
+    record["controls"][0]["passes"] = True
+    record["verdict"] |= {"label": "supported", "reason": ""}
+    assert list(evidence.judged_again(record)) == ["none.passes: the stored outcomes give False, the file says True"]
+
+
 def test_a_control_that_comes_out_wrong_is_run_again_with_seeds_of_its_own(folder, tmp_path):
     one = claim({"shift": 2.0}, {"shift": 2.0})
     record = ran(folder, one, tmp_path)

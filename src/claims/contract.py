@@ -4,15 +4,15 @@ import ast
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 from claims import plan, schema, statistics
 from claims.errors import ClaimsError, nearest
-from claims.fingerprint import Call, call, load_trial, reached_code
+from claims.fingerprint import Call, call, find_libraries, load_trial, reached_code
 from claims.guide import Guide
 from claims.schema import Claim
-from claims.statistics.controls import parts
 
 MINIMUM = {"typically": 4, "often": 5}
 
@@ -55,6 +55,7 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     try:
         called = call(claim.trial)
         reached_code(claim.trial)
+        find_libraries(claim.trial.rpartition(".")[0])
     except ClaimsError as error:
         yield str(error)
         return
@@ -108,7 +109,7 @@ def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
-    if not rule.get("why") and not all(part.get("why") for part in parts(rule)):
+    if not rule.get("why") and not all(part.get("why") for part in statistics.leaf_criteria(rule)):
         yield "criterion.why: is required: the reason for the margin, in a few words; add it"
     needed, count = MINIMUM.get(claim.quantifier, 1), len(claim.conditions)
     if count < needed:
@@ -118,7 +119,7 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
     cap = claim.max_replicates
     if cap is not None and statistics.statistical(rule) and cap not in plan.BOUNDARIES:
         yield f"max_replicates: must be one of the looks {', '.join(map(str, plan.BOUNDARIES))}, got {cap}"
-    if claim.timed and not any(part.get("clock") for part in parts(rule)):
+    if claim.timed and not any(part.get("clock") for part in statistics.leaf_criteria(rule)):
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
 
 
@@ -167,7 +168,11 @@ def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    return [(part["kind"], part["over"]) for part in parts(rule) if "over" in part] if rule is not None else []
+    return (
+        [(part["kind"], part["over"]) for part in statistics.leaf_criteria(rule) if "over" in part]
+        if rule is not None
+        else []
+    )
 
 
 def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:
@@ -186,13 +191,20 @@ def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
     """
     found: set[str] = set()
     for code in reached_code(claim.trial):
-        for node in ast.walk(ast.parse(code.partition("\n")[2] or "0")):
-            if isinstance(node, ast.JoinedStr):
-                return set(names)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-            elif isinstance(node, ast.keyword) and node.arg:
-                found.add(node.arg)
+        words = _words(code)
+        if words is None:
+            return set(names)
+        found |= words
     for cell in plan.written(claim):
         found |= {part for field, text in _texts(cell.parameters) for part in (*field.split("."), text)}
     return found
+
+
+@cache
+def _words(code: str) -> frozenset[str] | None:
+    """Texts and keywords in a piece of reached code; None where it formats a text."""
+    nodes = list(ast.walk(ast.parse(code.partition("\n")[2])))
+    if any(isinstance(node, ast.JoinedStr) for node in nodes):
+        return None
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return frozenset(texts | {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg})

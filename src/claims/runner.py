@@ -14,7 +14,7 @@ from claims.errors import ClaimsError
 from claims.job import Job, Result
 from claims.plan import Cell
 from claims.schema import Claim
-from claims.statistics.controls import clearly_smaller, exact_names
+from claims.statistics.controls import behaves, exact_names
 from claims.store import Store
 
 CONTROL_LOOKS = (8, 16, 32)
@@ -185,18 +185,7 @@ class ClaimRun:
     def passes(self, run: CellRun) -> tuple[bool, str]:
         """Whether a control behaves, and the reason in words."""
         assert run.judgement is not None
-        label = run.label(self.settings.alpha)
-        if run.judgement.state == "broken":
-            return False, run.judgement.reason
-        if run.cell.role == "positive":
-            return label == "holds", f"the criterion {_verb(label)} where the effect is known to be there"
-        if label != "undecided":
-            return label == "fails", f"the criterion {_verb(label)} where the mechanism is removed"
-        if not self._holding():
-            return True, "undecided, and the criterion holds nowhere that it could be compared with"
-        if self._clearly_smaller(run):
-            return True, "undecided, but clearly smaller than where the criterion holds"
-        return False, "control too weak: undecided, and not clearly smaller than where the criterion holds"
+        return behaves(self.rule, run.cell.role, run.judgement, self.settings.alpha, self._holding())
 
     def _active(self) -> list[CellRun]:
         return [run for run in (*self.conditions, *self.controls) if run.active]
@@ -245,25 +234,16 @@ class ClaimRun:
         assert run.judgement is not None
         longer = statistics.planned_looks(self.rule, self.all_looks)
         useless = run.cell.real == "population" or run.judgement.state == "broken"
-        if useless or run.target >= longer[-1] or (conditions_done and self._clearly_smaller(run)):
+        if useless or run.target >= longer[-1] or (conditions_done and self.passes(run)[0]):
             return False
         run.at, run.looks = longer.index(run.target), longer
         return True
-
-    def _clearly_smaller(self, run: CellRun) -> bool:
-        """Whether the control's interval lies on the far side of the smallest estimate among the holding conditions."""
-        assert run.judgement is not None
-        return all(clearly_smaller(self.rule, run.judgement, other) for other in self._holding())
 
     def _holding(self) -> list[statistics.Judgement]:
         """The conditions in which the criterion holds so far."""
         verdict = self.verdict()
         names = {*verdict.holds, *verdict.holds_star}
         return [r.judgement for r in self.conditions if r.cell.name in names and r.judgement is not None]
-
-
-def _verb(label: str) -> str:
-    return {"holds": "holds", "fails": "fails", "undecided": "is undecided"}[label]
 
 
 @dataclass

@@ -46,7 +46,7 @@ def report(claim: Claim, settings: Settings) -> str:
     Raises:
         ClaimsError: The trial breaks a rule; one line per fault.
     """
-    load_trial(claim.trial)
+    load_trial(claim.trial)  # what an import does to the global random state is not the trial's doing
     faults: dict[str, str] = {}  # each told once, for the first cell that has it
     tried = [_tried(claim, cell, settings.base_seed, faults) for cell in plan.cells(claim)]
     if faults:
