@@ -31,12 +31,12 @@ def row(plan: Plan) -> Row:
                 measured.ratios(costs[last], costs[some]), f"{counts[some]:,} replicates"),
     )  # fmt: skip
     grown = "; ".join(
-        f"{counts[n]:,}: {middle(costs[n]):.3f} ms ({middle([r.wall for r in runs[n]]):.1f} s of wall time in all)"
+        f"{counts[n]:,}: {measured.middle(costs[n]):.3f} ms ({measured.middle([r.wall for r in runs[n]]):.1f} s in all)"
         for n in sizes
     )
     notes = (
-        f"{CONDITIONS} conditions a claim; nothing but the store is there before: evidence, pages and figures are made.",
-        f"CPU per replicate, without the {idle:.1f} CPU seconds that the command takes when there is nothing to do: {grown}.",
+        f"{CONDITIONS} conditions a claim. Only the store is there before: evidence, pages and figures are made.",
+        f"CPU per replicate, without the {idle:.1f} CPU seconds of the command with nothing to do: {grown}.",
     )
     return Row("A million stored replicates", measures, notes)
 
@@ -50,8 +50,3 @@ def judged(folder: Path, fresh: bool = True) -> Spent:
     if " 0 replicates computed" not in done.output:
         raise RuntimeError(f"{folder}: replicates were computed that should have been stored:\n{done.output[-500:]}")
     return done
-
-
-def middle(values: list[float]) -> float:
-    """The median."""
-    return sorted(values)[len(values) // 2]
