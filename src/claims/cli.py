@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -336,8 +336,9 @@ def _check_command(args: argparse.Namespace) -> int:
     session = _session(args)
     claims = session.claims(args.patterns)
     strangers = [fault for claim in claims.values() for fault in session.guide.strangers(claim)]
-    if strangers:
-        raise ClaimsError("\n".join(strangers))
+    faults = [*strangers, *_undeclared(session, claims)]
+    if faults:
+        raise ClaimsError("\n".join(faults))
     if args.run:
         from claims import contract, tryout
 
@@ -346,6 +347,21 @@ def _check_command(args: argparse.Namespace) -> int:
             say(tryout.report(claim, session.settings))
     say(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
     return 0
+
+
+def _undeclared(session: Session, claims: Mapping[str, Any]) -> Iterator[str]:
+    """Claims whose declaration is no longer that of their evidence; only the standard profile can tell."""
+    from claims import plan, reproduction
+    from claims.runner import looks_of
+
+    committed = session.committed() if session.profile == "standard" else {}
+    for path in sorted(committed.keys() & claims.keys()):
+        claim = claims[path]
+        declaration = plan.declaration(claim, session.settings.alpha, looks_of(claim, session.settings))
+        try:
+            reproduction.refuse_undeclared(declaration, committed[path], claim)
+        except ClaimsError as error:
+            yield str(error)
 
 
 def _explain_command(args: argparse.Namespace) -> int:

@@ -34,6 +34,12 @@ class Settings:
     seconds: float = 120.0
 
 
+def looks_of(claim: Claim, settings: Settings) -> tuple[int, ...]:
+    """The looks of the profile up to the claim's own cap, which is the only one where it comes first."""
+    cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
+    return tuple(n for n in settings.looks if n <= cap) or (cap,)
+
+
 @dataclass
 class CellRun:
     """A condition or control under way: its looks, how far it has got and what was judged there."""
@@ -136,12 +142,11 @@ class ClaimRun:
         self.done = False
         self.retried: set[str] = set()
         self.computed: list[Result] = []
-        cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
-        self.all_looks = tuple(n for n in settings.looks if n <= cap) or (cap,)
+        self.all_looks = looks_of(claim, settings)
         conditions = [cell for cell in plan.cells(claim) if cell.role == "condition"]
         close = settings.alpha / len(conditions)
         self.conditions = [self._run(cell, self.all_looks, close) for cell in conditions]
-        looks = tuple(n for n in CONTROL_LOOKS if n <= cap) or (cap,)
+        looks = tuple(n for n in CONTROL_LOOKS if n <= self.all_looks[-1]) or self.all_looks
         self.controls = [
             self._run(cell, looks, settings.alpha) for cell in plan.cells(claim) if cell.role != "condition"
         ]
