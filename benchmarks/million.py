@@ -8,7 +8,7 @@ from benchmarks.measured import Measure, Plan, Row, Spent
 
 SECONDS, GIGABYTES, FLAT = 90.0, 2.0, 1.2
 # Conditions of a claim, so that one has about a thousand replicates.
-CONDITIONS = 20
+CONDITIONS = 10
 SIZES = (1, 10, 100, 1000)
 
 
@@ -17,7 +17,7 @@ def row(plan: Plan) -> Row:
     scratch = plan.scratch / "million"
     shutil.rmtree(scratch, ignore_errors=True)
     sizes = (1, 4, 16) if plan.quick else SIZES
-    counts = {n: synthetic.filled(scratch / str(n), n, CONDITIONS) for n in sizes}
+    counts = {n: synthetic.filled(scratch / str(n), n, CONDITIONS, synthetic.SLOW) for n in sizes}
     start = judged(scratch / str(sizes[0])), judged(scratch / str(sizes[0]), fresh=False)
     runs = {n: [judged(scratch / str(n)) for _ in range(plan.repeats)] for n in sizes}
     idle = start[1].cpu
