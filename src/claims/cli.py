@@ -188,7 +188,9 @@ def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Map
     if outcome.damaged:
         say(f"stored results that were changed after they were written, left out and computed again: {outcome.damaged}")
     for path in outcome.noisy:
-        say(f"{path}: not timed, this host is too noisy now; the committed evidence stays in force")
+        say(
+            f"{path}: not timed (the host is too noisy now, or another run computes); committed evidence stays in force"
+        )
     incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
     for path in incomplete:
         say(f"{path}: incomplete; run the command again, what is stored is kept")

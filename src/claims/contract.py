@@ -3,7 +3,7 @@
 import ast
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +15,8 @@ from claims.guide import Guide
 from claims.schema import Claim
 
 MINIMUM = {"typically": 4, "often": 5}
+# Smaller ratios of times are not told apart from the noise of a machine.
+LEAST_RATIO = 1.1
 
 
 def checked(path: Path, guide: Guide) -> Claim:
@@ -121,8 +123,21 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
     cap = claim.max_replicates
     if cap is not None and statistics.statistical(rule) and cap not in plan.BOUNDARIES:
         yield f"max_replicates: must be one of the looks {', '.join(map(str, plan.BOUNDARIES))}, got {cap}"
-    if claim.timed and not any(part.get("clock") for part in statistics.leaf_criteria(rule)):
+    if claim.timed:
+        yield from _timing_faults(list(statistics.leaf_criteria(rule)))
+
+
+def _timing_faults(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not any(part.get("clock") for part in parts):
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
+    for part in parts:
+        if part["kind"] == "ratio" and part["estimator"] != "median":
+            yield "criterion.estimator: must be median for times, whose outliers move a mean, got mean; add it"
+        if part["kind"] == "ratio" and any(1 / LEAST_RATIO < end < LEAST_RATIO for end in part["range"]):
+            yield (
+                f"criterion.range: identical code differs by up to {LEAST_RATIO} in time, got {part['range']}; "
+                f"set its ends at {LEAST_RATIO} or more, or at {1 / LEAST_RATIO:.2g} or less"
+            )
 
 
 def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> Iterator[str]:
@@ -140,7 +155,8 @@ def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> 
                 yield fault
     if rule is not None:
         yield from _look_faults(claim, rule)
-        names = statistics.outcome_names(rule)
+        sizes = {"n_train", "n_test"} if any(cell.real == "population" for cell in plan.written(claim)) else set()
+        names = statistics.outcome_names(rule) | sizes
         for name in sorted(names - _mentioned(claim, names)):
             yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; name one that it does"
         for _, over in _curves(rule):
