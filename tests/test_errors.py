@@ -156,6 +156,11 @@ MISTAKES = {
         ["criterion.range: identical code differs by up to 1.1 in time, got [1.05, inf]; set its ends at 1.1 or more"],
     ),
     "times without a clock": (GOOD, TIMED.replace("clock: cpu, ", ""), ["criterion.clock: is required for a timed"]),
+    "resplits of unknown size": (
+        RULE,
+        f"parameters: {{real: population}}\n{RULE}",
+        ["real: population needs n_train and n_test, and experiments.toy.shifted does not return both; return them"],
+    ),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
 

@@ -155,8 +155,7 @@ def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> 
                 yield fault
     if rule is not None:
         yield from _look_faults(claim, rule)
-        sizes = {"n_train", "n_test"} if any(cell.real == "population" for cell in plan.written(claim)) else set()
-        names = statistics.outcome_names(rule) | sizes
+        names = statistics.outcome_names(rule)
         for name in sorted(names - _mentioned(claim, names)):
             yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; name one that it does"
         for _, over in _curves(rule):
@@ -183,6 +182,10 @@ def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
             statistics.planned_looks(rule, looks, population=population)
         except ValueError as error:
             yield f"criterion: {error}"
+        else:
+            sizes = frozenset({"n_train", "n_test"} if population else ())
+            if sizes - _mentioned(claim, sizes):
+                yield f"real: population needs n_train and n_test, and {claim.trial} does not return both; return them"
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
