@@ -7,13 +7,14 @@ from the same weights and see the same minibatches, so that they train the same 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.measured import Measure, Plan, Row, in_turn, ratios
+from benchmarks.measured import Measure, Plan, Row, in_turn, middle, ratios
 from experiments.common import networks
 
 GOAL = 10.0
@@ -58,7 +59,7 @@ def row(plan: Plan) -> Row:
             Measure(f"CPU of a loop over seeds, {size}", "times the batch's", GOAL, "higher",
                     ratios(seconds["loop"], seconds["batch"]), "the same networks in one batch")
         )  # fmt: skip
-        each = [1000 * sorted(seconds[name])[plan.repeats // 2] / size.replicates for name in ("batch", "loop")]
+        each = [1000 * middle(seconds[name]) / size.replicates for name in ("batch", "loop")]
         notes.append(
             f"{size}: {each[0]:.1f} and {each[1]:.1f} CPU milliseconds a network; weights after {CHECKED_STEPS} steps "
             f"differ by at most {far:.0e} of the largest."
@@ -107,7 +108,8 @@ def one(setting: Setting, replicate: int, rows: Any, weights: Any, steps: Any) -
     x, y = rows[0][replicate], rows[1][replicate]
     for step in steps[:, replicate]:
         optimizer.zero_grad()
-        nn.functional.cross_entropy(network(x[step]), y[step]).backward()
+        loss: Any = nn.functional.cross_entropy(network(x[step]), y[step])
+        loss.backward()
         optimizer.step()
     shapes = [tensor[replicate].shape for tensor in weights]
     return [p.detach().reshape(shape) for p, shape in zip(network.parameters(), shapes, strict=True)]
@@ -115,7 +117,7 @@ def one(setting: Setting, replicate: int, rows: Any, weights: Any, steps: Any) -
 
 def _network(widths: Sequence[int], weights: Sequence[torch.Tensor]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outs in zip(widths, widths[1:], strict=False):
+    for inputs, outs in pairwise(widths):
         layers += [nn.Linear(inputs, outs), nn.ReLU()]
     network = nn.Sequential(*layers[:-1])
     with torch.no_grad():

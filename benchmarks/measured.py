@@ -38,7 +38,7 @@ class Measure:
     @property
     def value(self) -> float:
         """The number that counts: the median of the values, if no other is given."""
-        return statistics.median(self.values) if self.overall is None else self.overall
+        return middle(self.values) if self.overall is None else self.overall
 
     @property
     def met(self) -> bool:
@@ -179,6 +179,11 @@ def in_turn(arms: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, 
         for name in list(arms)[:: -1 if turn % 2 else 1]:
             found[name].append(arms[name]())
     return found
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median."""
+    return statistics.median(values)
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:

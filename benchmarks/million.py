@@ -8,7 +8,7 @@ from benchmarks.measured import Measure, Plan, Row, Spent
 
 SECONDS, GIGABYTES, FLAT = 90.0, 2.0, 1.2
 # Conditions of a claim, so that one has about a thousand replicates.
-CONDITIONS = 20
+CONDITIONS = 10
 SIZES = (1, 10, 100, 1000)
 
 
@@ -17,7 +17,7 @@ def row(plan: Plan) -> Row:
     scratch = plan.scratch / "million"
     shutil.rmtree(scratch, ignore_errors=True)
     sizes = (1, 4, 16) if plan.quick else SIZES
-    counts = {n: synthetic.filled(scratch / str(n), n, CONDITIONS) for n in sizes}
+    counts = {n: synthetic.filled(scratch / str(n), n, CONDITIONS, synthetic.SLOW) for n in sizes}
     start = judged(scratch / str(sizes[0])), judged(scratch / str(sizes[0]), fresh=False)
     runs = {n: [judged(scratch / str(n)) for _ in range(plan.repeats)] for n in sizes}
     idle = start[1].cpu
@@ -31,12 +31,12 @@ def row(plan: Plan) -> Row:
                 measured.ratios(costs[last], costs[some]), f"{counts[some]:,} replicates"),
     )  # fmt: skip
     grown = "; ".join(
-        f"{counts[n]:,}: {middle(costs[n]):.3f} ms ({middle([r.wall for r in runs[n]]):.1f} s of wall time in all)"
+        f"{counts[n]:,}: {measured.middle(costs[n]):.3f} ms ({measured.middle([r.wall for r in runs[n]]):.1f} s in all)"
         for n in sizes
     )
     notes = (
-        f"{CONDITIONS} conditions a claim; nothing but the store is there before: evidence, pages and figures are made.",
-        f"CPU per replicate, without the {idle:.1f} CPU seconds that the command takes when there is nothing to do: {grown}.",
+        f"{CONDITIONS} conditions a claim. Only the store is there before: evidence, pages and figures are made.",
+        f"CPU per replicate, without the {idle:.1f} CPU seconds of the command with nothing to do: {grown}.",
     )
     return Row("A million stored replicates", measures, notes)
 
@@ -50,8 +50,3 @@ def judged(folder: Path, fresh: bool = True) -> Spent:
     if " 0 replicates computed" not in done.output:
         raise RuntimeError(f"{folder}: replicates were computed that should have been stored:\n{done.output[-500:]}")
     return done
-
-
-def middle(values: list[float]) -> float:
-    """The median."""
-    return sorted(values)[len(values) // 2]

@@ -45,8 +45,7 @@ def row(plan: Plan) -> Row:
                 measured.ratios(walls[name], walls["ours"]), "`claims reproduce`")
         for name in arms
     )  # fmt: skip
-    seconds = {name: sorted(found)[len(found) // 2] for name, found in walls.items()}
-    told = "; ".join(f"{name} {value:.1f} s" for name, value in seconds.items())
+    told = "; ".join(f"{name} {measured.middle(found):.1f} s" for name, found in walls.items())
     notes = [
         f"Claims: {', '.join(claims)}; quick profile, nothing stored, {len(wanted)} replicates.",
         f"Median wall time: {told}. Start of Python, MLflow and, for ours, judging, pages and figures are part of it.",

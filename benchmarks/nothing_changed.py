@@ -33,18 +33,22 @@ def row(plan: Plan) -> Row:
     for overrides, folder in arms.values():
         again(overrides, folder)
     timed = {name: lambda o=overrides, f=folder: again(o, f).wall for name, (overrides, folder) in arms.items()}
-    bare = lambda: measured.spent([sys.executable, "-c", BARE], ROOT, measured.environment()).wall  # noqa: E731
     walls = measured.in_turn({**timed, "bare": bare}, plan.repeats)
     names = {"existing": f"the {count} claims there are", "thousand": f"{many:,} synthetic claims"}
     measures = [
         Measure(f"wall time again, {names[name]}", "s", GOALS[name], "lower", tuple(walls[name])) for name in arms
     ]
     notes = [
-        f"{names[name].capitalize()}: {sorted(measured.ratios(walls[name], walls['bare']))[plan.repeats // 2]:.1f} times "
-        "the wall time of the imports alone, measured in turn."
+        f"For {names[name]} it takes {measured.middle(measured.ratios(walls[name], walls['bare'])):.1f} times as "
+        f"long as the imports alone, measured in turn ({measured.middle(walls['bare']):.1f} s)."
         for name in arms
     ]
-    return Row("Nothing changed", tuple(measures), (*notes, f"Imports alone: {min(walls['bare']):.1f} s at best."))
+    return Row("Nothing changed", tuple(measures), tuple(notes))
+
+
+def bare() -> float:
+    """Wall seconds of the imports alone."""
+    return measured.spent([sys.executable, "-c", BARE], ROOT, measured.environment()).wall
 
 
 def again(overrides: list[str], folder: Path) -> measured.Spent:

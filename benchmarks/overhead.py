@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,8 @@ from benchmarks import measured
 from benchmarks.measured import CORES, Measure, Plan, Row
 from claims import engine as engines
 from claims.engine import Engine
-from claims.job import Job
+from claims.fingerprint import load_trial
+from claims.job import Job, Result
 
 GOAL = 1.2
 CHUNK = 100
@@ -48,10 +49,10 @@ def row(plan: Plan) -> Row:
                 measured.ratios(walls[name], walls[loop]), told)
         for loop, told in LOOPS.items() for name in ("local", "dask")
     )  # fmt: skip
-    each = "; ".join(f"{name} {1e6 * sorted(found)[plan.repeats // 2] / count:.0f}" for name, found in walls.items())
+    each = "; ".join(f"{name} {1e6 * measured.middle(found) / count:.0f}" for name, found in walls.items())
     notes = (
-        f"{count:,} empty trials on {CORES} processes that have started before, in chunks of {CHUNK} as short replicates "
-        f"travel in a run; microseconds each: {each}.",
+        f"{count:,} empty trials on {CORES} processes that have started before, in chunks of {CHUNK} as short "
+        f"replicates travel in a run; microseconds each: {each}.",
         "The loops call the bare function. The engines also measure CPU and wall time, check the outcomes and name the "
         "result of every replicate, and survive what kills a worker.",
     )
@@ -70,10 +71,10 @@ def main() -> None:
 @contextmanager
 def arms(count: int, scratch: Path) -> Iterator[dict[str, Callable[[], float]]]:
     """The loop and the engines, each with its processes started, as functions that give wall seconds."""
-    from experiments.empty import nothing
     from joblib import Parallel, delayed
     from joblib.externals.loky import ProcessPoolExecutor
 
+    nothing = load_trial("experiments.empty.nothing")
     local = engines.Local(CORES, 4.0, scratch / "log")
     dask = engines.Dask(None, CORES, 4.0)
     loky = ProcessPoolExecutor(CORES)
@@ -101,7 +102,7 @@ def timed(run: Callable[[], object]) -> float:
 def computed(engine: Engine, count: int) -> int:
     """Sends empty jobs through an engine as a run does: chunks, two for each worker under way; how many came back."""
     waiting = [jobs(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
-    flying, back = set(), 0
+    flying, back = set[Future[list[Result]]](), 0
     while waiting or flying:
         while waiting and len(flying) < 2 * engine.workers:
             flying.add(engine.submit(waiting.pop(), 60.0))

@@ -5,6 +5,7 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from claims.runner import ClaimRun, Settings
 from claims.store import Store
 
 TOPICS = 40
-# Effects in standard deviations of the difference, the margin being 0.5: clear ones, and ones that take every look.
-SHIFTS = (0.5, 0.65, 1.0, 0.5, 0.25, 0.35, 0.5, 2.0)
+# Effects in standard deviations of the difference, the margin being 0.5. Mixed ones take some 60 replicates on average,
+# slow ones lie so far from the margin that they take nearly every look.
+MIXED = (0.5, 0.65, 1.0, 0.5, 0.25, 0.35, 0.5, 2.0)
+SLOW = (0.8, 0.18, 0.82, 0.84, 0.2, 0.78)
 TRIAL = '''"""Two arms with known means."""
 
 import numpy as np
@@ -32,7 +35,7 @@ def drawn(seed: int, *, shift: float) -> dict[str, float]:
 '''
 
 
-def project(folder: Path, claims: int, conditions: int) -> Path:
+def project(folder: Path, claims: int, conditions: int, effects: Sequence[float] = MIXED) -> Path:
     """Writes a project with this configuration and so many claims and conditions; nothing is stored yet."""
     for part in ("profile", "engine", "tracking", "guide"):
         shutil.copytree(ROOT / "conf" / part, folder / "conf" / part)
@@ -44,13 +47,13 @@ def project(folder: Path, claims: int, conditions: int) -> Path:
     for number in range(claims):
         path = folder / "conf" / "claim" / f"topic{number % TOPICS}" / f"claim-{number}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(_content(number, conditions), sort_keys=False), encoding="utf-8")
+        path.write_text(yaml.safe_dump(_content(number, conditions, effects), sort_keys=False), encoding="utf-8")
     return folder
 
 
-def _content(number: int, conditions: int) -> dict[str, object]:
+def _content(number: int, conditions: int, effects: Sequence[float]) -> dict[str, object]:
     # No two alike: replicates with the same parameters and seeds would be stored once.
-    shifts = [SHIFTS[(number + place) % len(SHIFTS)] + place * 1e-6 for place in range(conditions)]
+    shifts = [effects[(number + place) % len(effects)] + place * 1e-6 for place in range(conditions)]
     return {
         "statement": f"Treated is higher than plain, for the {number}th time.",
         "guide": {"sections": [2], "lines": ["50-56"]},
@@ -65,9 +68,9 @@ def _content(number: int, conditions: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def filled(folder: Path, claims: int, conditions: int) -> int:
+def filled(folder: Path, claims: int, conditions: int, effects: Sequence[float] = MIXED) -> int:
     """Writes a project and stores what a run of it would have stored; the number of replicates."""
-    project(folder, claims, conditions)
+    project(folder, claims, conditions, effects)
     command = [sys.executable, "-m", "benchmarks.synthetic", str(folder)]
     return int(measured.spent(command, folder, measured.environment(folder)).output.split()[-1])
 

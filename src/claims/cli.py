@@ -489,7 +489,7 @@ def _new_command(args: argparse.Namespace) -> int:
     from claims import authoring
 
     session = _session(args)
-    for path in authoring.create(args.name, args.like, session.places.root, session.guide):
+    for path in authoring.create(args.name, args.like, args.trial, session.places.root, session.guide):
         say(f"wrote {path.relative_to(session.places.root)}")
     say(f"next: fill it in, then claims check --run {args.name}")
     return 0
@@ -565,7 +565,9 @@ def parser() -> argparse.ArgumentParser:
     add("schema", _schema_command, "Print the JSON Schema of a claim file.", patterns=False)
     new = add("new", _new_command, "Start a claim file.", patterns=False)
     new.add_argument("name", metavar="TOPIC/ID")
-    new.add_argument("--like", metavar="TOPIC/ID", help="copy this claim's file")
+    start = new.add_mutually_exclusive_group()
+    start.add_argument("--like", metavar="TOPIC/ID", help="start from this claim's file")
+    start.add_argument("--trial", metavar="MODULE.NAME", help="use this trial, such as experiments.generic.compare")
     merge = add("merge", _merge_command, "Merge the stores of shards into this one.", patterns=False)
     merge.add_argument("stores", nargs="+", metavar="STORE")
     add("ui", _ui_command, "Serve MLflow in the browser, on this machine only.", patterns=False).add_argument(

@@ -58,13 +58,16 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
         yield f"controls.negative: {plan.AGAINST_ITSELF} need only not hold; add one that removes the mechanism"
     try:
         called = call(claim.trial)
-        reached_code(claim.trial)
+        unwritten = any("raise NotImplementedError" in code for code in reached_code(claim.trial))
         find_libraries(claim.trial.rpartition(".")[0])
     except ClaimsError as error:
         yield str(error)
         return
     except Exception as error:  # no Python, no text, or a package whose own import fails
         yield _not_importable(claim.trial, error)
+        return
+    if unwritten:
+        yield f"trial: {claim.trial} is still a stub; write it"
         return
     if called.first not in ("seed", "seeds"):
         rule_ = "must be seed, or seeds for a batched trial"

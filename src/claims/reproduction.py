@@ -186,14 +186,13 @@ def write(outcome: Outcome, places: Places, target: Path, committed: Mapping[str
         found[path] = record
         changed = evidence.write(record, target / "evidence" / f"{path}.json")
         file = target / "runs" / f"{path}.json"
-        if changed or not file.is_file():
-            same = committed.get(path) is not None and evidence.text(committed[path]) == evidence.text(record)
-            kept = places.reports / "runs" / f"{path}.json"
-            workers = 1 if run_.claim.timed else outcome.workers
-            # The run file in force stays where nothing was computed anew, or where the same came out.
-            stays = kept.is_file() and (same or not run_.computed)
-            cost = evidence.read(kept) if stays else evidence.cost(run_, workers, commit, date)
-            evidence.write(cost, file)
+        same = committed.get(path) is not None and evidence.text(committed[path]) == evidence.text(record)
+        kept = places.reports / "runs" / f"{path}.json"
+        # Where the same came out, the run file in force stays; where nothing was computed, the last one that there is.
+        if kept.is_file() and (same or not (run_.computed or file.is_file())):
+            evidence.write(evidence.read(kept), file)
+        elif not file.is_file() or (changed and run_.computed):
+            evidence.write(evidence.cost(run_, 1 if run_.claim.timed else outcome.workers, commit, date), file)
     return found
 
 
