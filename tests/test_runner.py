@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from claims import evidence, plan, proof, schema
 from claims.errors import ClaimsError
@@ -153,6 +154,22 @@ def test_a_condition_without_a_single_outcome_is_broken(folder, tmp_path):
 def test_outcomes_that_cannot_be_judged_are_told_with_their_claim(folder, tmp_path, changes, told):
     with pytest.raises(ClaimsError, match=told):
         ran(folder, claim(**{"condition": {}, "negative": {}} | changes), tmp_path, looks=(8, 16, 32))
+
+
+def test_strongly_skewed_differences_are_told(folder, tmp_path):
+    record = ran(folder, claim({"shift": 0.5}, {"shift": -1.0}), tmp_path)
+    assert list(evidence.skewed(record)) == []
+    values = record["conditions"][0]["outcomes"]["a"]
+    values[3] = float("nan")
+    values[5] = 40.0
+    assert len(values) >= 32
+    (told,) = evidence.skewed(record)
+    assert told == f"only: a - b has a skewness of {stats.skew(np.delete(values, 3), bias=False):.1f}"
+    record["conditions"][0]["outcomes"] = {"a": values[:15], "b": [0.0] * 15}
+    assert list(evidence.skewed(record)) == []
+    record["declaration"]["criterion"] = {"kind": "winrate", "a": "a", "b": "b", "above": 0.5}
+    record["conditions"][0]["outcomes"] = {"a": values, "b": [0.0] * len(values)}
+    assert list(evidence.skewed(record)) == []
 
 
 # One arm in the place of all ---------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import ast
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +15,8 @@ from claims.guide import Guide
 from claims.schema import Claim
 
 MINIMUM = {"typically": 4, "often": 5}
+# Smaller ratios of times are not told apart from the noise of a machine.
+LEAST_RATIO = 1.1
 
 
 def checked(path: Path, guide: Guide) -> Claim:
@@ -124,8 +126,21 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
     cap = claim.max_replicates
     if cap is not None and statistics.statistical(rule) and cap not in plan.BOUNDARIES:
         yield f"max_replicates: must be one of the looks {', '.join(map(str, plan.BOUNDARIES))}, got {cap}"
-    if claim.timed and not any(part.get("clock") for part in statistics.leaf_criteria(rule)):
+    if claim.timed:
+        yield from _timing_faults(list(statistics.leaf_criteria(rule)))
+
+
+def _timing_faults(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not any(part.get("clock") for part in parts):
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
+    for part in parts:
+        if part["kind"] == "ratio" and part["estimator"] != "median":
+            yield "criterion.estimator: must be median for times, whose outliers move a mean, got mean; add it"
+        if part["kind"] == "ratio" and any(1 / LEAST_RATIO < end < LEAST_RATIO for end in part["range"]):
+            yield (
+                f"criterion.range: identical code differs by up to {LEAST_RATIO} in time, got {part['range']}; "
+                f"set its ends at {LEAST_RATIO} or more, or at {1 / LEAST_RATIO:.2g} or less"
+            )
 
 
 def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> Iterator[str]:
@@ -170,6 +185,10 @@ def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
             statistics.planned_looks(rule, looks, population=population)
         except ValueError as error:
             yield f"criterion: {error}"
+        else:
+            sizes = frozenset({"n_train", "n_test"} if population else ())
+            if sizes - _mentioned(claim, sizes):
+                yield f"real: population needs n_train and n_test, and {claim.trial} does not return both; return them"
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -19,8 +19,12 @@ from claims.fingerprint import trial_sha256, versions
 from claims.runner import CellRun, ClaimRun, population
 from claims.schema import Claim, plain
 from claims.statistics.controls import behaves
+from claims.statistics.criteria import leaves, tree
+from claims.statistics.tests import MeanSample
 
 FORMAT = 1
+# Skewness of differences that is told, from so many replicates on.
+SKEWED, SKEWED_FROM = 1.5, 16
 # Raised by hand when the decision engine could give another verdict from the same outcomes.
 ENGINE = "1"
 NUMERIC = ("declaration", "conditions", "controls", "sensitivity", "verdict", "previous")
@@ -217,6 +221,20 @@ def _differences(name: str, record: Mapping[str, Any], again: Mapping[str, Any])
     for key, value in plain(again).items():
         if key in record and not _same(value, plain(record[key])):
             yield f"{name}.{key}: the stored outcomes give {value}, the file says {record[key]}"
+
+
+def skewed(evidence: Evidence) -> Iterator[str]:
+    """Conditions whose differences are so skewed that an error at the margin is likelier than alpha."""
+    rule = statistics.complete(evidence["declaration"]["criterion"])
+    for condition in evidence["conditions"]:
+        outcomes = {name: np.asarray(values, dtype=float) for name, values in condition["outcomes"].items()}
+        points = {name: outcomes[name].shape[1] for name in statistics.curve_names(rule)}
+        for leaf in leaves(tree(rule, points)):
+            x = leaf.score(outcomes)
+            x = x[np.isfinite(x)]
+            skew = float(MeanSample.of(x).skew) if leaf.kind in ("diff", "best") and x.size >= SKEWED_FROM else 0.0
+            if abs(skew) > SKEWED:
+                yield f"{condition['name']}: {leaf.name} has a skewness of {skew:.1f}"
 
 
 def _same(a: Any, b: Any) -> bool:

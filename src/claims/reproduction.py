@@ -1,9 +1,13 @@
 """The suite from claim files to evidence, pages and MLflow, compared with what is committed."""
 
 import datetime
+import fcntl
 import math
+import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,9 +109,12 @@ def run(
         timed = [r for r in pending if r.claim.timed]
         try:
             if plain_runs:
-                _compute(plain_runs, settings, engine, store, outcome, told)
+                with _computing():
+                    _compute(plain_runs, settings, engine, store, outcome, told)
             if timed:
-                _compute_timed(timed, settings, engine, store, outcome, told)
+                with _computing(alone=True) as alone:
+                    if not (alone and _compute_timed(timed, settings, engine, store, outcome, told)):
+                        outcome.noisy = [r.claim.path for r in timed]
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"the {store.written:,} replicates of this run that were finished are stored"
@@ -115,6 +122,24 @@ def run(
     outcome.computed = sum(r.count for c in outcome.runs.values() for r in c.computed)
     outcome.cpu_seconds = sum(r.cpu for c in outcome.runs.values() for r in c.computed)
     return outcome
+
+
+@contextmanager
+def _computing(alone: bool = False) -> Iterator[bool]:
+    """Tells the other runs of this user on this machine, in whatever checkout, that this one computes.
+
+    Waits until no other run takes times; where `alone` is asked for and others compute, gives False at once.
+    """
+    lock = os.open(Path(tempfile.gettempdir()) / f"claims-{os.getuid()}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    held = True
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        os.close(lock)
 
 
 def _compute(
@@ -136,18 +161,17 @@ def _log(store: Store) -> Path:
 
 def _compute_timed(
     runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
-) -> None:
+) -> bool:
+    """Times claims one after the other; False where the host is too noisy for any."""
     alone = EngineSettings("local", 1, engine.memory_gb, engine.seconds)
     started = engines.Local(1, alone.memory_gb, _log(store))
     try:
         ratio = abs(started.call(worker.timing_control, alone.seconds))
     finally:
         started.close(now=True)
-    if not ratio < QUIET:
-        outcome.noisy = [r.claim.path for r in runs]
-        return
-    for run_ in runs:
+    for run_ in runs if ratio < QUIET else ():
         _compute([run_], settings, alone, store, outcome, told)
+    return ratio < QUIET
 
 
 def write(outcome: Outcome, places: Places, target: Path, committed: Mapping[str, Evidence]) -> dict[str, Evidence]:
