@@ -3,7 +3,7 @@
 import datetime
 import math
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from claims import engine as engines
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
+from claims.processes import mapped
 from claims.runner import ClaimRun, Settings, Suite
 from claims.schema import Claim, plain
 from claims.store import Store
@@ -68,6 +69,15 @@ class Outcome:
     computed: int = 0
     cpu_seconds: float = 0.0
     workers: int = 0
+
+    @property
+    def unsettled(self) -> set[str]:
+        """Claims of which the next run tries something again."""
+        return {
+            path
+            for path, run_ in self.runs.items()
+            if not all(result.final for cell in (*run_.conditions, *run_.controls) for result in cell.results)
+        }
 
 
 def run(
@@ -150,27 +160,42 @@ def _compute_timed(
         _compute([run_], settings, alone, store, outcome, told)
 
 
-def write(outcome: Outcome, places: Places, target: Path, committed: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    """Writes the evidence of every claim that is done, and its run file where the evidence changed; all by claim."""
-    found = {}
-    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+def judged(claims: Sequence[Claim], settings: Settings, places: Places, target: Path) -> Iterator[Drift | None]:
+    """Writes the evidence of the claims whose replicates are all stored, on all cores; None for the others."""
+    common = settings, places, target, _commit(places.root)
+    return mapped(_judged, claims, [common] * len(claims))
+
+
+def _judged(claim: Claim, common: tuple[Settings, Places, Path, str]) -> Drift | None:
+    settings, places, target, commit = common
+    store = Store(places.store)
+    run_ = ClaimRun(claim, settings, store.results(claim.path))
+    store.close()
+    return None if store.damaged or run_.step() else _write(run_, places, target, 0, commit)
+
+
+def write(outcome: Outcome, places: Places, target: Path) -> list[Drift]:
+    """Writes the evidence of every claim that is done, and its run file where the evidence changed."""
     commit = _commit(places.root)
-    for path, run_ in outcome.runs.items():
-        if not run_.done:
-            continue
-        record = evidence.assemble(run_, committed.get(path))
-        found[path] = record
-        changed = evidence.write(record, target / "evidence" / f"{path}.json")
-        file = target / "runs" / f"{path}.json"
-        if changed or not file.is_file():
-            same = committed.get(path) is not None and evidence.text(committed[path]) == evidence.text(record)
-            kept = places.reports / "runs" / f"{path}.json"
-            workers = 1 if run_.claim.timed else outcome.workers
-            # The run file in force stays where nothing was computed anew, or where the same came out.
-            stays = kept.is_file() and (same or not run_.computed)
-            cost = evidence.read(kept) if stays else evidence.cost(run_, workers, commit, date)
-            evidence.write(cost, file)
-    return found
+    done = [run_ for run_ in outcome.runs.values() if run_.done]
+    return [_write(run_, places, target, 1 if run_.claim.timed else outcome.workers, commit) for run_ in done]
+
+
+def _write(run_: ClaimRun, places: Places, target: Path, workers: int, commit: str) -> Drift:
+    path = f"{run_.claim.path}.json"
+    kept = places.reports / "evidence" / path
+    committed = evidence.read(kept) if kept.is_file() else None
+    record = evidence.assemble(run_, committed)
+    changed = evidence.write(record, target / "evidence" / path)
+    file = target / "runs" / path
+    if changed or not file.is_file():
+        same = committed is not None and evidence.text(committed) == evidence.text(record)
+        kept = places.reports / "runs" / path
+        # The run file in force stays where nothing was computed anew, or where the same came out.
+        stays = kept.is_file() and (same or not run_.computed)
+        date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+        evidence.write(evidence.read(kept) if stays else evidence.cost(run_, workers, commit, date), file)
+    return evidence.drift(committed, record)
 
 
 def _commit(root: Path) -> str:
@@ -285,7 +310,7 @@ def _flat(values: Sequence[Any]) -> list[float]:
     return [x for value in values for x in (value if isinstance(value, list) else [value])]
 
 
-def exit_code(drifts: Sequence[Drift], found: Mapping[str, Evidence], incomplete: bool) -> int:
+def exit_code(drifts: Sequence[Drift], incomplete: bool) -> int:
     """0 all as committed, 1 verdict drift, 3 a verdict became invalid, 4 incomplete; timed claims never change it."""
     if incomplete:
         return 4
