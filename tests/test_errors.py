@@ -76,6 +76,11 @@ MISTAKES = {
     "too few conditions": ("  d: {shift: 2.0}\n", "", ["conditions: typically needs at least 4, got 3"]),
     "always without a reason": ("typically", "always", ["why_always: is required with always"]),
     "margin without a reason": (", why: visible", "", ["criterion.why: is required"]),
+    "nothing but equal arms": (
+        "negative: {none:",
+        "negative: {same-arm-twice:",
+        ["controls.negative: same-arm-twice need only not hold; add one that removes the mechanism"],
+    ),
     "strange base": ("base: a", "base: e", ["controls.none.base: must be one of the conditions, got 'e'"]),
     "boolean name": ("  a: {shift", "  on: {shift", ["conditions", "True"]),
     "name with capitals": (

@@ -172,6 +172,7 @@ def comparison(criterion=DIFF, negative=ABSENT, **parameters):
         ({"negative": {"arms": {"a": {"mean": 1.0}, "b": {"mean": 1.0}}}}, False),
         ({"arms": {"a": {"mean": 3.0}}}, False),
         ({"arms": "both"}, False),
+        ({"arms": {"c": {"mean": 3.0}, "d": {"mean": 0.0}}}, False),
     ],
 )
 def test_equal_arms_are_a_control_where_they_cannot_meet_the_criterion(changes, added):
@@ -184,6 +185,20 @@ def test_equal_arms_are_a_control_where_they_cannot_meet_the_criterion(changes, 
         assert (control.role, control.stream, control.base) == ("negative", 1, "only")
         assert control.parameters == {"arms": {"a": {"mean": 3.0}, "b": {"mean": 3.0}}}
     assert "same-arm-twice" not in str(plan.declaration(one, 0.01, [8]))
+
+
+@pytest.mark.parametrize("name", ["same-arm-twice", "none"])
+def test_equal_arms_at_the_margin_are_left_undecided(name, folder, tmp_path):
+    """Whoever wrote them: at a margin of zero nothing else can come out, and more replicates would not help."""
+    one = claim({"shift": 2.0}, {"shift": 0.0}, criterion=DIFF | {"margin": 0.0})
+    content = one.model_dump() | {"controls": {"negative": {name: {"base": "only", "shift": 0.0}}}}
+    record = ran(folder, schema.Claim.model_validate(content), tmp_path, base_seed=4)
+    (control,) = record["controls"]
+    assert control["label"] == "undecided"
+    assert control["planned"][-1] == 32
+    known = "the criterion is undecided where the arms are alike"
+    assert (control["passes"], control["why"] == known) == (True, name == "same-arm-twice")
+    assert list(evidence.judged_again(record)) == []
 
 
 def test_a_name_taken_in_the_file_is_left_alone():

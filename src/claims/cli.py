@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -372,8 +372,9 @@ def _check_command(args: argparse.Namespace) -> int:
     session = _session(args)
     claims = session.claims(args.patterns)
     strangers = [fault for claim in claims.values() for fault in session.guide.strangers(claim)]
-    if strangers:
-        raise ClaimsError("\n".join(strangers))
+    faults = [*strangers, *_undeclared(session, claims)]
+    if faults:
+        raise ClaimsError("\n".join(faults))
     if args.run:
         from claims import contract, tryout
 
@@ -382,6 +383,21 @@ def _check_command(args: argparse.Namespace) -> int:
             say(tryout.report(claim, session.settings))
     say(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
     return 0
+
+
+def _undeclared(session: Session, claims: Mapping[str, Any]) -> Iterator[str]:
+    """Claims whose declaration is no longer that of their evidence; only the standard profile can tell."""
+    from claims import plan, reproduction
+    from claims.runner import looks_of
+
+    committed = session.committed() if session.profile == "standard" else {}
+    for path in sorted(committed.keys() & claims.keys()):
+        claim = claims[path]
+        declaration = plan.declaration(claim, session.settings.alpha, looks_of(claim, session.settings))
+        try:
+            reproduction.refuse_undeclared(declaration, committed[path], claim)
+        except ClaimsError as error:
+            yield str(error)
 
 
 def _explain_command(args: argparse.Namespace) -> int:
@@ -497,7 +513,7 @@ def _new_command(args: argparse.Namespace) -> int:
     from claims import authoring
 
     session = _session(args)
-    for path in authoring.create(args.name, args.like, session.places.root, session.guide):
+    for path in authoring.create(args.name, args.like, args.trial, session.places.root, session.guide):
         say(f"wrote {path.relative_to(session.places.root)}")
     say(f"next: fill it in, then claims check --run {args.name}")
     return 0
@@ -573,7 +589,9 @@ def parser() -> argparse.ArgumentParser:
     add("schema", _schema_command, "Print the JSON Schema of a claim file.", patterns=False)
     new = add("new", _new_command, "Start a claim file.", patterns=False)
     new.add_argument("name", metavar="TOPIC/ID")
-    new.add_argument("--like", metavar="TOPIC/ID", help="copy this claim's file")
+    start = new.add_mutually_exclusive_group()
+    start.add_argument("--like", metavar="TOPIC/ID", help="start from this claim's file")
+    start.add_argument("--trial", metavar="MODULE.NAME", help="use this trial, such as experiments.generic.compare")
     merge = add("merge", _merge_command, "Merge the stores of shards into this one.", patterns=False)
     merge.add_argument("stores", nargs="+", metavar="STORE")
     add("ui", _ui_command, "Serve MLflow in the browser, on this machine only.", patterns=False).add_argument(

@@ -52,15 +52,20 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     shared = claim.controls.negative.keys() & claim.controls.positive.keys() | bases.keys() & claim.conditions.keys()
     for name in sorted(shared):
         yield f"controls.{name}: the name is used twice; conditions and controls need names of their own"
+    if list(claim.controls.negative) == [plan.AGAINST_ITSELF]:
+        yield f"controls.negative: {plan.AGAINST_ITSELF} need only not hold; add one that removes the mechanism"
     try:
         called = call(claim.trial)
-        reached_code(claim.trial)
+        unwritten = any("raise NotImplementedError" in code for code in reached_code(claim.trial))
         find_libraries(claim.trial.rpartition(".")[0])
     except ClaimsError as error:
         yield str(error)
         return
     except Exception as error:  # no Python, no text, or a package whose own import fails
         yield _not_importable(claim.trial, error)
+        return
+    if unwritten:
+        yield f"trial: {claim.trial} is still a stub; write it"
         return
     if called.first not in ("seed", "seeds"):
         rule_ = "must be seed, or seeds for a batched trial"
@@ -168,11 +173,8 @@ def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    return (
-        [(part["kind"], part["over"]) for part in statistics.leaf_criteria(rule) if "over" in part]
-        if rule is not None
-        else []
-    )
+    parts = statistics.leaf_criteria(rule) if rule is not None else ()
+    return [(part["kind"], part["over"]) for part in parts if "over" in part]
 
 
 def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:

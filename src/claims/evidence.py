@@ -192,7 +192,7 @@ def judged_again(evidence: Evidence) -> Iterator[str]:
     holding = [judgement for record, judgement in zip(conditions, found, strict=True) if record["name"] in names]
     for record in controls:
         judgement = _judgement(rule, record, record["planned"], alpha, alpha)
-        passes, why = behaves(rule, record["role"], judgement, alpha, holding)
+        passes, why = behaves(rule, plan.duty(record["role"], record["name"]), judgement, alpha, holding)
         label = statistics.label(judgement.ph, judgement.pf, alpha)
         again = {**dataclasses.asdict(judgement), "label": label, "passes": passes, "why": why}
         yield from _differences(record["name"], record, again)

@@ -187,14 +187,14 @@ def _write(run_: ClaimRun, places: Places, target: Path, workers: int, commit: s
     committed = evidence.read(kept) if kept.is_file() else None
     record = evidence.assemble(run_, committed)
     changed = evidence.write(record, target / "evidence" / path)
-    file = target / "runs" / path
-    if changed or not file.is_file():
-        same = committed is not None and evidence.text(committed) == evidence.text(record)
-        kept = places.reports / "runs" / path
-        # The run file in force stays where nothing was computed anew, or where the same came out.
-        stays = kept.is_file() and (same or not run_.computed)
+    file, kept = target / "runs" / path, places.reports / "runs" / path
+    same = committed is not None and evidence.text(committed) == evidence.text(record)
+    # Where the same came out, the run file in force stays; where nothing was computed, the last one that there is.
+    if kept.is_file() and (same or not (run_.computed or file.is_file())):
+        evidence.write(evidence.read(kept), file)
+    elif not file.is_file() or (changed and run_.computed):
         date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-        evidence.write(evidence.read(kept) if stays else evidence.cost(run_, workers, commit, date), file)
+        evidence.write(evidence.cost(run_, workers, commit, date), file)
     return evidence.drift(committed, record)
 
 
@@ -274,8 +274,11 @@ def _refuse_stale(record: Evidence, claim: Claim, settings: Settings) -> None:
         raise ClaimsError(f"{path}: claim file or trial changed after the run; run make claim CLAIM={path} again")
 
 
-def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> None:
-    """Refuses evidence whose declaration, or whose outcomes for the first stored seeds, moved without a revision.
+STEP = "add an entry {what, why} to revisions: it draws fresh seeds and keeps the old verdict in the record"
+
+
+def refuse_undeclared(declaration: Mapping[str, Any], committed: Evidence, claim: Claim) -> None:
+    """Refuses a declaration that differs from the committed one, unless a revision was added.
 
     Raises:
         ClaimsError: Names what moved and the next step.
@@ -285,16 +288,24 @@ def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> Non
         raise ClaimsError(
             f"{claim.path}: revisions: entries are never removed ({before} committed, {revisions} in the file)"
         )
-    if revisions > before:
+    if revisions == before and plan.sha256(plain(declaration)) != committed["declaration_sha256"]:
+        moved = [k for k in declaration if plain(declaration[k]) != plain(committed["declaration"].get(k))]
+        raise ClaimsError(f"{claim.path}: the declaration changed ({', '.join(moved) or 'defaults'}); {STEP}")
+
+
+def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> None:
+    """Refuses evidence whose declaration, or whose outcomes for the first stored seeds, moved without a revision.
+
+    Raises:
+        ClaimsError: Names what moved and the next step.
+    """
+    refuse_undeclared(record["declaration"], committed, claim)
+    if len(claim.revisions) > len(committed["revisions"]) or record["timed"]:
         return
-    step = "add an entry {what, why} to revisions: it draws fresh seeds and keeps the old verdict in the record"
-    if record["declaration_sha256"] != committed["declaration_sha256"]:
-        moved = [k for k in record["declaration"] if record["declaration"][k] != committed["declaration"].get(k)]
-        raise ClaimsError(f"{claim.path}: the declaration changed ({', '.join(moved) or 'defaults'}); {step}")
-    if record["trial_sha256"] != committed["trial_sha256"] and not record["timed"]:
+    if record["trial_sha256"] != committed["trial_sha256"]:
         for now, then in zip(record["conditions"], committed["conditions"], strict=True):
             if not _first_agree(now["outcomes"], then["outcomes"]):
-                raise ClaimsError(f"{claim.path}: the changed trial gives other outcomes in {now['name']}; {step}")
+                raise ClaimsError(f"{claim.path}: the changed trial gives other outcomes in {now['name']}; {STEP}")
 
 
 def _first_agree(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:

@@ -34,6 +34,12 @@ class Settings:
     seconds: float = 120.0
 
 
+def looks_of(claim: Claim, settings: Settings) -> tuple[int, ...]:
+    """The looks of the profile up to the claim's own cap, which is the only one where it comes first."""
+    cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
+    return tuple(n for n in settings.looks if n <= cap) or (cap,)
+
+
 @dataclass
 class CellRun:
     """A condition or control under way: its looks, how far it has got and what was judged there."""
@@ -136,12 +142,11 @@ class ClaimRun:
         self.done = False
         self.retried: set[str] = set()
         self.computed: list[Result] = []
-        cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
-        self.all_looks = tuple(n for n in settings.looks if n <= cap) or (cap,)
+        self.all_looks = looks_of(claim, settings)
         conditions = [cell for cell in plan.cells(claim) if cell.role == "condition"]
         close = settings.alpha / len(conditions)
         self.conditions = [self._run(cell, self.all_looks, close) for cell in conditions]
-        looks = tuple(n for n in CONTROL_LOOKS if n <= cap) or (cap,)
+        looks = tuple(n for n in CONTROL_LOOKS if n <= self.all_looks[-1]) or self.all_looks
         self.controls = [
             self._run(cell, looks, settings.alpha) for cell in plan.cells(claim) if cell.role != "condition"
         ]
@@ -185,7 +190,7 @@ class ClaimRun:
     def passes(self, run: CellRun) -> tuple[bool, str]:
         """Whether a control behaves, and the reason in words."""
         assert run.judgement is not None
-        return behaves(self.rule, run.cell.role, run.judgement, self.settings.alpha, self._holding())
+        return behaves(self.rule, run.cell.duty, run.judgement, self.settings.alpha, self._holding())
 
     def _active(self) -> list[CellRun]:
         return [run for run in (*self.conditions, *self.controls) if run.active]
@@ -233,8 +238,9 @@ class ClaimRun:
         """Lets an undecided negative control run on to the full cap; False where that is over or of no use."""
         assert run.judgement is not None
         longer = statistics.planned_looks(self.rule, self.all_looks)
+        settled = conditions_done or run.cell.duty == "equal arms"
         useless = run.cell.real == "population" or run.judgement.state == "broken"
-        if useless or run.target >= longer[-1] or (conditions_done and self.passes(run)[0]):
+        if useless or run.target >= longer[-1] or (settled and self.passes(run)[0]):
             return False
         run.at, run.looks = longer.index(run.target), longer
         return True

@@ -140,7 +140,13 @@ def test_the_level_decides_what_is_undecided() -> None:
     assert behaves(DIFF, "negative", control, control.pf * (1 - 1e-9), [])[1].startswith("undecided")
 
 
+def test_equal_arms_need_only_not_hold() -> None:
+    for mean, word in ((HOLDS, "holds"), (FAILS, "fails"), (OPEN, "is undecided")):
+        found = behaves(DIFF, "equal arms", judged(DIFF, a=mean), 0.01, [judged(DIFF, a=0.5)])
+        assert found == (word != "holds", f"the criterion {word} where the arms are alike")
+
+
 def test_a_broken_control_does_not_behave() -> None:
     broken = replace(judged(DIFF, a=OPEN), state="broken", reason="8 of 8 replicates failed")
-    for role in ("negative", "positive"):
+    for role in ("negative", "positive", "equal arms"):
         assert behaves(DIFF, role, broken, 0.01, []) == (False, "8 of 8 replicates failed")

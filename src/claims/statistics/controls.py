@@ -22,8 +22,8 @@ def behaves(
 ) -> tuple[bool, str]:
     """Whether a control comes out as it must, and the reason in words.
 
-    A positive one must hold. A negative one must fail, or be undecided and clearly smaller than all of `holding`, the
-    conditions in which the criterion holds.
+    A positive one must hold; with equal arms the criterion must only not hold. A negative one must fail, or be
+    undecided and clearly smaller than all of `holding`, the conditions in which the criterion holds.
     """
     found = label(control.ph, control.pf, alpha)
     if control.state == "broken":
@@ -31,6 +31,8 @@ def behaves(
     said = f"the criterion {'is undecided' if found == 'undecided' else found}"
     if role == "positive":
         return found == "holds", f"{said} where the effect is known to be there"
+    if role == "equal arms":
+        return found != "holds", f"{said} where the arms are alike"
     if found != "undecided":
         return found == "fails", f"{said} where the mechanism is removed"
     if not holding:
