@@ -10,7 +10,7 @@ from sklearn.datasets import make_classification, make_friedman1
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neighbors import NearestNeighbors
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from experiments.common import networks, streams
 from experiments.common.data import bundled, shares
@@ -386,3 +386,112 @@ def _voters(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray
 
 GRIDS = {"kernels": _kernels, "neighbours": _voters}
 """Per model: whether each setting of its grid, fitted to some rows, is right on others; shape (settings, rows)."""
+
+
+def fold_errors(
+    seed: int, *, data: str, n: int, model: str, columns: int = 10, flipped: float = 0.05, studies: int = 24
+) -> dict[str, float]:
+    """Root mean squared error of cross-validated accuracy with 5 and with 10 folds, over a few independent studies.
+
+    The error is the distance from the accuracy of the model fitted to all n rows, on rows for testing.
+
+    Args:
+        seed: Draws rows and folds; both numbers of folds see the same rows.
+        data: As for `nested_estimates`.
+        n: Rows that are cross-validated.
+        model: A key of CLASSIFIERS.
+        columns: Columns of generated data, three of which carry the classes.
+        flipped: Share of wrong labels in generated data.
+        studies: Data sets of one replicate; both numbers of folds are used on each.
+
+    Returns:
+        `five` and `ten`: root mean squared errors, in [0, 1]; `five_bias` and `ten_bias`: means of the signed errors.
+    """
+    errors = np.array([_fold_errors(one, data, n, model, columns, flipped) for one in streams(seed, studies)])
+    spread = np.sqrt(np.mean(errors**2, axis=0)).tolist()
+    bias = errors.mean(axis=0).tolist()
+    return {"five": spread[0], "ten": spread[1], "five_bias": bias[0], "ten_bias": bias[1]}
+
+
+def _fold_errors(seed: int, data: str, n: int, model: str, columns: int, flipped: float) -> list[float]:
+    drawing, splitting = streams(seed, 2)
+    X, y, rows, test = _two_classes(drawing, data, n, columns, flipped)
+    right = CLASSIFIERS[model]
+    truth = right(X[rows], y[rows], X[test], y[test]).mean()
+    errors = []
+    for count in (5, 10):
+        folds = StratifiedKFold(count, shuffle=True, random_state=splitting).split(rows, y[rows])
+        parts = [right(X[rows[a]], y[rows[a]], X[rows[b]], y[rows[b]]).mean() for a, b in folds]
+        errors.append(float(np.mean(parts) - truth))
+    return errors
+
+
+def _bayes(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """Gaussian naive Bayes: changes little when a row is taken away."""
+    scores = []
+    for label in (0, 1):
+        part = X[y == label]
+        spread = part.var(axis=0) + 1e-9
+        distance = ((X_test - part.mean(axis=0)) ** 2 / spread + np.log(spread)).sum(axis=1)
+        scores.append(np.log(len(part)) - distance / 2)
+    return (scores[1] > scores[0]) == y_test
+
+
+def _nearest_row(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """The nearest neighbour's class: goes on improving with every row."""
+    return y[cdist(X_test, X, "sqeuclidean").argmin(axis=1)] == y_test
+
+
+def _least_squares(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """Linear discriminant by least squares, hardly penalised."""
+    centre = X.mean(axis=0)
+    inner = (X - centre).T @ (X - centre) + 1e-3 * np.eye(X.shape[1])
+    weights = np.linalg.solve(inner, (X - centre).T @ (y - y.mean()))
+    return ((X_test - centre) @ weights + y.mean() > 0.5) == y_test
+
+
+def _full_tree(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """An unpruned tree: may turn over when a row is taken away."""
+    tree = DecisionTreeClassifier(random_state=0).fit(X.astype(np.float32), y, check_input=False)
+    return tree.tree_.predict(X_test.astype(np.float32))[:, :2].argmax(axis=1) == y_test
+
+
+def _untrained(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """The sign of the first column."""
+    return (X_test[:, 0] > 0) == y_test
+
+
+CLASSIFIERS = {
+    "untrained": _untrained,
+    "bayes": _bayes,
+    "nearest": _nearest_row,
+    "linear": _least_squares,
+    "tree": _full_tree,
+}
+"""Whether a model fitted to some rows is right on others, per row; the first classes are those of the fitted rows."""
+
+
+def oversized_error(seed: int, *, family: str, data: str, n: int, noise: float = 0.0) -> dict[str, float]:
+    """Test error of a model of the right size and of one far larger than the data ask for.
+
+    The right size is the step of the family's ladder with the lowest test error on another training set.
+
+    Args:
+        seed: Draws rows, noise and what is random in fitting.
+        family: A key of LADDERS.
+        data: As for `error_by_complexity`.
+        n: Rows of the training set.
+        noise: Standard deviation of the noise of generated targets; the signals' are 0.7 and about 4.9.
+
+    Returns:
+        `right` and `oversized` (the ladder's last step): mean squared error on noisy test rows, in units of the
+        target's variance.
+    """
+    drawing, fitting = streams(seed, 2)
+    first, second, test = _tables(drawing, data, n, noise)
+    picking, measured = (
+        FAMILIES[family](np.random.default_rng(one), LADDERS[family], train, test)
+        for one, train in zip(streams(fitting, 2), (first, second), strict=True)
+    )
+    right = measured[int(np.argmin(picking))]
+    return {"right": right, "oversized": measured[-1]}

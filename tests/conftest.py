@@ -48,6 +48,11 @@ def rising(seed: int, *, sizes: list[float], shift: float = 1.0) -> dict[str, li
     return {"error": [shift * i for i, _ in enumerate(sizes)]}
 
 
+def timed(seed: int, *, factor: float) -> dict[str, float]:
+    """Seconds of two arms of which one takes `factor` times as long, give or take a tenth."""
+    return {"slow_s": factor * float(np.exp(0.1 * np.random.default_rng(seed).normal())), "fast_s": 1.0}
+
+
 def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
     """Goes wrong in the way that `kind` says."""
     if kind == "raises" and seed % 4 == 0:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from claims import cli
+from claims import cli, evidence
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md"]
@@ -68,6 +68,30 @@ def test_every_make_target_named_exists(document):
 @pytest.mark.parametrize("command", sorted({shlex.split(line)[1] for line in CLAIMS} - {"run"}))
 def test_every_command_named_is_one(command):
     assert cli.parser().parse_args([command]).command == command
+
+
+def test_the_numbers_of_the_worked_example_are_those_of_its_evidence():
+    """The method page retells one claim's evidence, which may be drawn again."""
+    text = " ".join((ROOT / "docs" / "how-verdicts-are-made.md").read_text(encoding="utf-8").split())
+    record = evidence.read(ROOT / "reports/evidence/regularization/l1-zeroes-weights-l2-does-not.json")
+    found = {condition["name"]: condition for condition in record["conditions"]}
+    for name, words in (
+        (
+            "cross-validated",
+            "{n} replicates gave a difference of {estimate:.2f} with the interval from {low:.2f} to {high:.2f}",
+        ),
+        ("as-printed", "{n} replicates gave {estimate:.2f}, from {low:.2f} to {high:.2f}"),
+    ):
+        assert words.format(**found[name]) in text
+    assert record["statement"].rstrip(".") in text
+    assert (found["as-printed"]["label"], found["as-printed"]["reason"]) == ("fails", "too small (lasso - ridge)")
+    labels = [condition["label"] for condition in record["conditions"]]
+    assert (labels.count("holds"), len(labels), record["verdict"]["k"], record["verdict"]["label"]) == (
+        5,
+        6,
+        5,
+        "supported",
+    )
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, "docs/how-verdicts-are-made.md"])

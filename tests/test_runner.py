@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from claims import evidence, plan, proof, schema
 from claims.errors import ClaimsError
@@ -17,7 +18,7 @@ def drawn(seed, *, shift=0.0, fault=""):
     if fault == "raises":
         raise RuntimeError("no convergence")
     found = {"a": shift + np.random.default_rng(seed).normal(), "b": 0.0, "event": 0.3, "n_train": 80.0, "n_test": 20.0}
-    return found | ({"extra": [0.0] * (1 + seed % 3)} if fault == "ragged" else {})
+    return found
 
 
 def compared(seed, *, arms, bonus=0.0):
@@ -111,6 +112,14 @@ def test_a_control_decides_whether_the_verdict_stands(name, folder, tmp_path):
     assert control["failed"] == (8 if name == "broken" else 0)
 
 
+def test_a_control_made_to_pass_in_the_file_is_noticed(folder, tmp_path):
+    record = ran(folder, claim({"shift": 2.0}, {"shift": 2.0}), tmp_path)
+    assert list(evidence.judged_again(record)) == []
+    record["controls"][0]["passes"] = True
+    record["verdict"] |= {"label": "supported", "reason": ""}
+    assert list(evidence.judged_again(record)) == ["none.passes: the stored outcomes give False, the file says True"]
+
+
 def test_a_control_that_comes_out_wrong_is_run_again_with_seeds_of_its_own(folder, tmp_path):
     one = claim({"shift": 2.0}, {"shift": 2.0})
     record = ran(folder, one, tmp_path)
@@ -139,13 +148,28 @@ def test_a_condition_without_a_single_outcome_is_broken(folder, tmp_path):
     ("changes", "told"),
     [
         ({"criterion": RATE}, "toys/one, only: outcome 'event' is an event and must be 0 or 1, got 0.3; use `level`"),
-        ({"condition": {"fault": "ragged"}}, "toys/one, only: outcome 'extra' must have as many points in every"),
         ({"criterion": LATE}, "toys/one: criterion: looks: identity .exact. needs one from 100 on, got"),
     ],
 )
 def test_outcomes_that_cannot_be_judged_are_told_with_their_claim(folder, tmp_path, changes, told):
     with pytest.raises(ClaimsError, match=told):
         ran(folder, claim(**{"condition": {}, "negative": {}} | changes), tmp_path, looks=(8, 16, 32))
+
+
+def test_strongly_skewed_differences_are_told(folder, tmp_path):
+    record = ran(folder, claim({"shift": 0.5}, {"shift": -1.0}), tmp_path)
+    assert list(evidence.skewed(record)) == []
+    values = record["conditions"][0]["outcomes"]["a"]
+    values[3] = float("nan")
+    values[5] = 40.0
+    assert len(values) >= 32
+    (told,) = evidence.skewed(record)
+    assert told == f"only: a - b has a skewness of {stats.skew(np.delete(values, 3), bias=False):.1f}"
+    record["conditions"][0]["outcomes"] = {"a": values[:15], "b": [0.0] * 15}
+    assert list(evidence.skewed(record)) == []
+    record["declaration"]["criterion"] = {"kind": "winrate", "a": "a", "b": "b", "above": 0.5}
+    record["conditions"][0]["outcomes"] = {"a": values, "b": [0.0] * len(values)}
+    assert list(evidence.skewed(record)) == []
 
 
 # One arm in the place of all ---------------------------------------------------------------------------------------
@@ -165,6 +189,7 @@ def comparison(criterion=DIFF, negative=ABSENT, **parameters):
         ({"negative": {"arms": {"a": {"mean": 1.0}, "b": {"mean": 1.0}}}}, False),
         ({"arms": {"a": {"mean": 3.0}}}, False),
         ({"arms": "both"}, False),
+        ({"arms": {"c": {"mean": 3.0}, "d": {"mean": 0.0}}}, False),
     ],
 )
 def test_equal_arms_are_a_control_where_they_cannot_meet_the_criterion(changes, added):
@@ -177,6 +202,20 @@ def test_equal_arms_are_a_control_where_they_cannot_meet_the_criterion(changes, 
         assert (control.role, control.stream, control.base) == ("negative", 1, "only")
         assert control.parameters == {"arms": {"a": {"mean": 3.0}, "b": {"mean": 3.0}}}
     assert "same-arm-twice" not in str(plan.declaration(one, 0.01, [8]))
+
+
+@pytest.mark.parametrize("name", ["same-arm-twice", "none"])
+def test_equal_arms_at_the_margin_are_left_undecided(name, folder, tmp_path):
+    """Whoever wrote them: at a margin of zero nothing else can come out, and more replicates would not help."""
+    one = claim({"shift": 2.0}, {"shift": 0.0}, criterion=DIFF | {"margin": 0.0})
+    content = one.model_dump() | {"controls": {"negative": {name: {"base": "only", "shift": 0.0}}}}
+    record = ran(folder, schema.Claim.model_validate(content), tmp_path, base_seed=4)
+    (control,) = record["controls"]
+    assert control["label"] == "undecided"
+    assert control["planned"][-1] == 32
+    known = "the criterion is undecided where the arms are alike"
+    assert (control["passes"], control["why"] == known) == (True, name == "same-arm-twice")
+    assert list(evidence.judged_again(record)) == []
 
 
 def test_a_name_taken_in_the_file_is_left_alone():

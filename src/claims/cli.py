@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,9 @@ def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Map
     if outcome.damaged:
         say(f"stored results that were changed after they were written, left out and computed again: {outcome.damaged}")
     for path in outcome.noisy:
-        say(f"{path}: not timed, this host is too noisy now; the committed evidence stays in force")
+        say(
+            f"{path}: not timed (the host is too noisy now, or another run computes); committed evidence stays in force"
+        )
     incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
     for path in incomplete:
         say(f"{path}: incomplete; run the command again, what is stored is kept")
@@ -333,11 +335,18 @@ def _show_command(args: argparse.Namespace) -> int:
 
 
 def _check_command(args: argparse.Namespace) -> int:
+    from claims import evidence
+
     session = _session(args)
     claims = session.claims(args.patterns)
     strangers = [fault for claim in claims.values() for fault in session.guide.strangers(claim)]
-    if strangers:
-        raise ClaimsError("\n".join(strangers))
+    committed = session.committed()
+    faults = [*strangers, *_undeclared(session, claims, committed)]
+    if faults:
+        raise ClaimsError("\n".join(faults))
+    for path in sorted(committed.keys() & claims.keys()):
+        for told in evidence.skewed(committed[path]):
+            say(f"{path}: {told}: errors at the margin are likelier than alpha; consider ratio, winrate or a median")
     if args.run:
         from claims import contract, tryout
 
@@ -346,6 +355,20 @@ def _check_command(args: argparse.Namespace) -> int:
             say(tryout.report(claim, session.settings))
     say(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
     return 0
+
+
+def _undeclared(session: Session, claims: Mapping[str, Any], committed: Mapping[str, Any]) -> Iterator[str]:
+    """Claims whose declaration is no longer that of their evidence; only the standard profile can tell."""
+    from claims import plan, reproduction
+    from claims.runner import looks_of
+
+    for path in sorted(committed.keys() & claims.keys()) if session.profile == "standard" else ():
+        claim = claims[path]
+        declaration = plan.declaration(claim, session.settings.alpha, looks_of(claim, session.settings))
+        try:
+            reproduction.refuse_undeclared(declaration, committed[path], claim)
+        except ClaimsError as error:
+            yield str(error)
 
 
 def _explain_command(args: argparse.Namespace) -> int:

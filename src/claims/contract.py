@@ -3,7 +3,7 @@
 import ast
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -13,9 +13,10 @@ from claims.errors import ClaimsError, nearest
 from claims.fingerprint import Call, call, find_libraries, load_trial, reached_code
 from claims.guide import Guide
 from claims.schema import Claim
-from claims.statistics.controls import parts
 
 MINIMUM = {"typically": 4, "often": 5}
+# Smaller ratios of times are not told apart from the noise of a machine.
+LEAST_RATIO = 1.1
 
 
 def checked(path: Path, guide: Guide) -> Claim:
@@ -53,6 +54,8 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     shared = claim.controls.negative.keys() & claim.controls.positive.keys() | bases.keys() & claim.conditions.keys()
     for name in sorted(shared):
         yield f"controls.{name}: the name is used twice; conditions and controls need names of their own"
+    if list(claim.controls.negative) == [plan.AGAINST_ITSELF]:
+        yield f"controls.negative: {plan.AGAINST_ITSELF} need only not hold; add one that removes the mechanism"
     try:
         called = call(claim.trial)
         unwritten = any("raise NotImplementedError" in code for code in reached_code(claim.trial))
@@ -113,7 +116,7 @@ def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
-    if not rule.get("why") and not all(part.get("why") for part in parts(rule)):
+    if not rule.get("why") and not all(part.get("why") for part in statistics.leaf_criteria(rule)):
         yield "criterion.why: is required: the reason for the margin, in a few words; add it"
     needed, count = MINIMUM.get(claim.quantifier, 1), len(claim.conditions)
     if count < needed:
@@ -123,8 +126,21 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
     cap = claim.max_replicates
     if cap is not None and statistics.statistical(rule) and cap not in plan.BOUNDARIES:
         yield f"max_replicates: must be one of the looks {', '.join(map(str, plan.BOUNDARIES))}, got {cap}"
-    if claim.timed and not any(part.get("clock") for part in parts(rule)):
+    if claim.timed:
+        yield from _timing_faults(list(statistics.leaf_criteria(rule)))
+
+
+def _timing_faults(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not any(part.get("clock") for part in parts):
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
+    for part in parts:
+        if part["kind"] == "ratio" and part["estimator"] != "median":
+            yield "criterion.estimator: must be median for times, whose outliers move a mean, got mean; add it"
+        if part["kind"] == "ratio" and any(1 / LEAST_RATIO < end < LEAST_RATIO for end in part["range"]):
+            yield (
+                f"criterion.range: identical code differs by up to {LEAST_RATIO} in time, got {part['range']}; "
+                f"set its ends at {LEAST_RATIO} or more, or at {1 / LEAST_RATIO:.2g} or less"
+            )
 
 
 def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> Iterator[str]:
@@ -169,10 +185,15 @@ def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
             statistics.planned_looks(rule, looks, population=population)
         except ValueError as error:
             yield f"criterion: {error}"
+        else:
+            sizes = frozenset({"n_train", "n_test"} if population else ())
+            if sizes - _mentioned(claim, sizes):
+                yield f"real: population needs n_train and n_test, and {claim.trial} does not return both; return them"
 
 
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    return [(part["kind"], part["over"]) for part in parts(rule) if "over" in part] if rule is not None else []
+    parts = statistics.leaf_criteria(rule) if rule is not None else ()
+    return [(part["kind"], part["over"]) for part in parts if "over" in part]
 
 
 def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:

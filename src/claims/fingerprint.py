@@ -126,8 +126,9 @@ def _file(module_name: str) -> Path | None:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations or module_name.partition(".")[0] != PACKAGE:
         return None
-    stem = Path(spec.submodule_search_locations[0], *module_name.split(".")[1:])
-    return next((file for file in (stem / "__init__.py", stem.with_suffix(".py")) if file.is_file()), None)
+    stems = [Path(place, *module_name.split(".")[1:]) for place in spec.submodule_search_locations]
+    files = (file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py")))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _source(module_name: str) -> Path:

@@ -18,7 +18,7 @@ from claims.schema import Claim
 Role = Literal["condition", "negative", "positive"]
 STREAM = {"condition": 0, "negative": 1, "positive": 2}
 RERUN = {"negative": 3, "positive": 4}
-# The negative control that `cells` adds where arms are defined by a parameter.
+# The negative control with equal arms: `cells` adds it where a parameter defines them, other claims may write it.
 AGAINST_ITSELF = "same-arm-twice"
 BOUNDARIES = (8, 16, 32, 64, 128, 256)
 
@@ -34,6 +34,16 @@ class Cell:
     real: str | None = None
     base: str | None = None
 
+    @property
+    def duty(self) -> str:
+        """What is asked of a control, see `claims.statistics.controls.behaves`."""
+        return duty(self.role, self.name)
+
+
+def duty(role: str, name: str) -> str:
+    """The role of a cell, but "equal arms" for the control of that name, whoever wrote it."""
+    return "equal arms" if (role, name) == ("negative", AGAINST_ITSELF) else role
+
 
 def cells(claim: Claim) -> list[Cell]:
     """All that is run for a claim: the cells written in its file, and one arm against itself where that can be done.
@@ -44,7 +54,7 @@ def cells(claim: Claim) -> list[Cell]:
     found = written(claim)
     base = found[0]
     arms = base.parameters.get("arms")
-    if not isinstance(arms, Mapping) or len(arms) < 2 or not statistics.fails_for_equal_arms(criterion(claim)):
+    if not isinstance(arms, Mapping) or len(arms) < 2 or not statistics.fails_for_equal_arms(criterion(claim), arms):
         return found
     if any(cell.name == AGAINST_ITSELF or _against_itself(cell) for cell in found):
         return found

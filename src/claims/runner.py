@@ -14,7 +14,7 @@ from claims.errors import ClaimsError
 from claims.job import Job, Result
 from claims.plan import Cell
 from claims.schema import Claim
-from claims.statistics.controls import clearly_smaller, exact_names
+from claims.statistics.controls import behaves, exact_names
 from claims.store import Store
 
 CONTROL_LOOKS = (8, 16, 32)
@@ -32,6 +32,12 @@ class Settings:
     alpha: float = 0.01
     base_seed: int = 0
     seconds: float = 120.0
+
+
+def looks_of(claim: Claim, settings: Settings) -> tuple[int, ...]:
+    """The looks of the profile up to the claim's own cap, which is the only one where it comes first."""
+    cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
+    return tuple(n for n in settings.looks if n <= cap) or (cap,)
 
 
 @dataclass
@@ -109,10 +115,7 @@ def outcome_arrays(results: Iterable[Result], exact: frozenset[str]) -> dict[str
         example = next(result.outcomes[name][0] for result in results if name in result.outcomes)
         blank = [math.nan] * len(example) if isinstance(example, list) else math.nan
         rows = [row for result in results for row in result.outcomes.get(name, [blank] * result.count)]
-        try:
-            array = np.asarray(rows, dtype=float)
-        except ValueError:
-            raise ValueError(f"outcome {name!r} must have as many points in every replicate; mend the trial") from None
+        array = np.asarray(rows, dtype=float)
         arrays[name] = array if name in exact else rounded(array)
     return arrays
 
@@ -139,12 +142,11 @@ class ClaimRun:
         self.done = False
         self.retried: set[str] = set()
         self.computed: list[Result] = []
-        cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
-        self.all_looks = tuple(n for n in settings.looks if n <= cap) or (cap,)
+        self.all_looks = looks_of(claim, settings)
         conditions = [cell for cell in plan.cells(claim) if cell.role == "condition"]
         close = settings.alpha / len(conditions)
         self.conditions = [self._run(cell, self.all_looks, close) for cell in conditions]
-        looks = tuple(n for n in CONTROL_LOOKS if n <= cap) or (cap,)
+        looks = tuple(n for n in CONTROL_LOOKS if n <= self.all_looks[-1]) or self.all_looks
         self.controls = [
             self._run(cell, looks, settings.alpha) for cell in plan.cells(claim) if cell.role != "condition"
         ]
@@ -188,18 +190,7 @@ class ClaimRun:
     def passes(self, run: CellRun) -> tuple[bool, str]:
         """Whether a control behaves, and the reason in words."""
         assert run.judgement is not None
-        label = run.label(self.settings.alpha)
-        if run.judgement.state == "broken":
-            return False, run.judgement.reason
-        if run.cell.role == "positive":
-            return label == "holds", f"the criterion {_verb(label)} where the effect is known to be there"
-        if label != "undecided":
-            return label == "fails", f"the criterion {_verb(label)} where the mechanism is removed"
-        if not self._holding():
-            return True, "undecided, and the criterion holds nowhere that it could be compared with"
-        if self._clearly_smaller(run):
-            return True, "undecided, but clearly smaller than where the criterion holds"
-        return False, "control too weak: undecided, and not clearly smaller than where the criterion holds"
+        return behaves(self.rule, run.cell.duty, run.judgement, self.settings.alpha, self._holding())
 
     def _active(self) -> list[CellRun]:
         return [run for run in (*self.conditions, *self.controls) if run.active]
@@ -247,26 +238,18 @@ class ClaimRun:
         """Lets an undecided negative control run on to the full cap; False where that is over or of no use."""
         assert run.judgement is not None
         longer = statistics.planned_looks(self.rule, self.all_looks)
+        settled = conditions_done or run.cell.duty == "equal arms"
         useless = run.cell.real == "population" or run.judgement.state == "broken"
-        if useless or run.target >= longer[-1] or (conditions_done and self._clearly_smaller(run)):
+        if useless or run.target >= longer[-1] or (settled and self.passes(run)[0]):
             return False
         run.at, run.looks = longer.index(run.target), longer
         return True
-
-    def _clearly_smaller(self, run: CellRun) -> bool:
-        """Whether the control's interval lies on the far side of the smallest estimate among the holding conditions."""
-        assert run.judgement is not None
-        return all(clearly_smaller(self.rule, run.judgement, other) for other in self._holding())
 
     def _holding(self) -> list[statistics.Judgement]:
         """The conditions in which the criterion holds so far."""
         verdict = self.verdict()
         names = {*verdict.holds, *verdict.holds_star}
         return [r.judgement for r in self.conditions if r.cell.name in names and r.judgement is not None]
-
-
-def _verb(label: str) -> str:
-    return {"holds": "holds", "fails": "fails", "undecided": "is undecided"}[label]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from claims import plan, statistics, worker
 from claims.errors import ClaimsError
 from claims.fingerprint import call, load_trial
 from claims.job import Job, Result
-from claims.runner import Settings, outcome_arrays
+from claims.runner import Settings, looks_of, outcome_arrays
 from claims.schema import Claim
 from claims.statistics.criteria import leaf_criteria, leaves, tree
 
@@ -57,8 +57,7 @@ def report(claim: Claim, settings: Settings) -> str:
 
 
 def _looks(claim: Claim, settings: Settings) -> tuple[int, ...]:
-    cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
-    return statistics.planned_looks(claim.criterion, [n for n in settings.looks if n <= cap] or [cap])
+    return statistics.planned_looks(claim.criterion, looks_of(claim, settings))
 
 
 def _seconds(one: Tried, replicates: int) -> float:

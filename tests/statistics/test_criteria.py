@@ -183,7 +183,32 @@ def test_only_identity_is_not_statistical() -> None:
     ],
 )
 def test_where_equal_arms_cannot_meet_the_criterion(criterion: Any, fails: bool) -> None:
-    assert fails_for_equal_arms(complete(criterion)) is fails
+    arms = {name for name in outcome_names(criterion) if name not in ("slope", "y", "stuck", "share")}
+    assert fails_for_equal_arms(complete(criterion), arms) is fails
+    assert not fails_for_equal_arms(complete(criterion), ())
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "equal"),
+    [
+        ("new", "old", True),
+        ("new_loss", "old_loss", True),
+        ("new_loss", "old_gain", False),
+        ("new_loss", "old", False),
+        ("new_loss", "new", False),
+        ("new_train_loss", "new_loss", False),
+        ("new_big_loss", "old_loss", True),
+        ("new_big", "new", True),
+        ("other", "another", False),
+        ("new", "other", False),
+        ("newer", "older", False),
+    ],
+)
+def test_only_the_same_measure_of_two_arms_becomes_equal(a: str, b: str, equal: bool) -> None:
+    for arms in (("new", "old", "new_big"), ("new_big", "new", "old")):
+        assert fails_for_equal_arms(complete(DIFF | {"a": a, "b": b}), arms) is equal
+    several = BEST | {"a": a, "rivals": ["else", b]}
+    assert fails_for_equal_arms(complete(several), ("new", "old", "new_big")) is equal
 
 
 def test_simple_criteria_are_read_from_left_to_right() -> None:

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from claims.statistics import (
     Published,
@@ -236,6 +237,15 @@ def test_error_statement_selects_where_fewer_than_a_fifth_are_supported() -> Non
     assert error_statement(published(["supported"] * 2 + ["inconclusive"] * 8, p)).selected is None
     assert error_statement(published(["inconclusive"], [0.05])).selected == ("claim-0",)
     assert error_statement(published(["inconclusive"], [np.nextafter(0.05, 1)])).selected == ()
+
+
+def test_error_statement_selects_as_scipy_does() -> None:
+    rng = np.random.default_rng(5)
+    for count in rng.integers(1, 40, 200):
+        p = rng.random(count) ** 4
+        expected = np.flatnonzero(stats.false_discovery_control(p) <= 0.05)
+        found = error_statement(published(["inconclusive"] * count, p.tolist()))
+        assert found.selected == tuple(f"claim-{i}" for i in expected)
 
 
 def test_error_statement_without_support_or_claims_is_undefined_not_zero() -> None:

@@ -5,6 +5,7 @@ from claims.statistics.criteria import (
     curve_names,
     describe,
     fails_for_equal_arms,
+    leaf_criteria,
     outcome_names,
     statistical,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "fails_for_equal_arms",
     "judge",
     "label",
+    "leaf_criteria",
     "outcome_names",
     "planned_looks",
     "sensitivity",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from claims.statistics.course import Block, blocks, course, tree_p_values
 from claims.statistics.criteria import Criterion, Tree, complete, curve_names, floor, leaves, tree
@@ -271,7 +270,9 @@ def error_statement(records: Iterable[Published], alpha: float = 0.01, rate: flo
     selected: tuple[str, ...] | None = None
     if tested and rate * len(supported) < alpha * len(tested):
         p = np.array([1.0 if math.isnan(record.p_hold) else record.p_hold for record in tested])
-        adjusted = stats.false_discovery_control(p)
-        selected = tuple(record.claim for record, value in zip(tested, adjusted, strict=True) if value <= rate)
+        ranked = np.sort(p)  # not from scipy.stats, whose import takes longer than most runs with nothing to compute
+        small = ranked[ranked <= rate * np.arange(1, len(p) + 1) / len(p)]
+        most = small.max(initial=-1)
+        selected = tuple(record.claim for record, value in zip(tested, p, strict=True) if value <= most)
     share = wrong / len(supported) if supported else math.nan
     return ErrorStatement(len(tested), len(supported), alpha, wrong, share, selected)
