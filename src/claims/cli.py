@@ -20,7 +20,7 @@ from claims.errors import ClaimsError, nearest
 MEANING = {
     1: "verdict drift: a verdict or label differs from the committed one",
     3: "a verdict became invalid: a control or a trial failed",
-    4: "incomplete: what is finished is stored, and the same command goes on from there",
+    4: "incomplete: every finished replicate is stored, and the same command goes on from there",
 }
 # Where the output is no terminal, tables get a width of their own and lines are never cut.
 console = Console(width=None if sys.stdout.isatty() else 140)
