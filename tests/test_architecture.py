@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("cli", "authoring", "calibration"),
     ("unchanged",),
-    ("reproduction", "progress", "contract", "tracking", "report", "proof", "tryout"),
+    ("reproduction", "progress", "contract", "tracking", "report", "proof", "tryout", "stability"),
     ("evidence",),
     ("runner",),
     ("engine",),

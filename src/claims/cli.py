@@ -162,10 +162,27 @@ def _hint(name: str, files: Mapping[str, Path]) -> str:
 
 def reproduce(session: Session, paths: Sequence[str], one: bool = False) -> int:
     """Runs claims, writes evidence and pages beside the committed ones, mirrors to MLflow and compares."""
-    from rich.progress import track
-
     from claims import evidence, reproduction, schema
     from claims.progress import claim_table
+
+    drifts, outcome = judged(session, paths)
+    target = session.places.reproduction(session.profile)
+    reproduction.remove_strangers(target, schema.files(session.places.conf))
+    _pages(session, target)
+    if outcome.computed or one:
+        found = {path: evidence.read(target / "evidence" / f"{path}.json") for path in drifts}
+        if outcome.computed:
+            _mirror(session, found, target, exploratory=False)
+        for record in found.values() if one else ():
+            console.print(claim_table(record))
+    return _concluded(session, list(drifts.values()), outcome)
+
+
+def judged(session: Session, paths: Sequence[str]) -> tuple[dict[str, Any], Any]:
+    """Brings claims to their verdicts and writes the evidence; how they compare with what is committed, and the run."""
+    from rich.progress import track
+
+    from claims import reproduction
     from claims.unchanged import Memory
 
     places, settings = session.places, session.settings
@@ -174,21 +191,13 @@ def reproduce(session: Session, paths: Sequence[str], one: bool = False) -> int:
     drifts = memory.recalled(paths)
     claims = session.checked(path for path in paths if path not in drifts)
     stored = [claim for path, claim in claims.items() if path in memory.stored]
-    judged = reproduction.judged(stored, settings, places, target)
-    shown = track(judged, "judging", len(stored), console=console, transient=True, disable=not console.is_terminal)
+    finished = reproduction.judged(stored, settings, places, target)
+    shown = track(finished, "judging", len(stored), console=console, transient=True, disable=not console.is_terminal)
     drifts |= {drift.claim: drift for drift in shown if drift is not None}
     outcome = session.computed([claim for path, claim in claims.items() if path not in drifts])
     drifts |= {drift.claim: drift for drift in reproduction.write(outcome, places, target)}
-    reproduction.remove_strangers(target, schema.files(places.conf))
-    _pages(session, target)
     memory.keep(drift for path, drift in drifts.items() if path not in outcome.unsettled)
-    if outcome.computed or one:
-        found = {path: evidence.read(target / "evidence" / f"{path}.json") for path in drifts}
-        if outcome.computed:
-            _mirror(session, found, target, exploratory=False)
-        for record in found.values() if one else ():
-            console.print(claim_table(record))
-    return _concluded(session, [drifts[path] for path in paths if path in drifts], outcome)
+    return {path: drifts[path] for path in paths if path in drifts}, outcome
 
 
 def _pages(session: Session, reports: Path, site: Path | None = None) -> None:
@@ -492,6 +501,30 @@ def _sync_command(args: argparse.Namespace) -> int:
     return 0
 
 
+def _stability_command(args: argparse.Namespace) -> int:
+    from claims import evidence, report, schema, stability
+
+    session = _session(args)
+    places, found = session.places, {}
+    for seed in args.seeds:
+        own = [f"base_seed={seed}", f"paths.build={places.build / 'stability' / str(seed)}", "tracking=none"]
+        other = Session(places.root, compose(places.root, [*args.overrides, *own]))
+        say(f"base seed {seed}:")
+        _, outcome = judged(other, select(schema.files(places.conf), args.patterns))
+        if outcome.noisy:
+            say(f"not timed, this host is too noisy now: {', '.join(outcome.noisy)}")
+        found[seed] = evidence.read_all(other.places.reproduction(session.profile))
+    standard = session.profile == "standard"
+    file = (places.reports if standard else places.build) / f"stability{'' if standard else f'-{session.profile}'}.md"
+    committed = session.committed()
+    report.write(file, stability.page(committed, found))
+    flips = [change for change in stability.changes(committed, found) if change.flip]
+    for change in flips:
+        say(f"{change.claim}: {change.before} under the committed base seed, {change.after} under {change.seed}")
+    say(f"{len(stability.changes(committed, found))} verdicts differ, {len(flips)} are the opposite; see {file}")
+    return int(bool(flips))
+
+
 def _coverage_command(args: argparse.Namespace) -> int:
     from claims.progress import table
     from claims.report.tables import picture, reasons
@@ -592,6 +625,8 @@ def parser() -> argparse.ArgumentParser:
     add("accept", _accept_command, "Copy changed evidence of the last standard run into the reports.")
     add("report", _report_command, "Build the pages from committed evidence.")
     add("sync", _sync_command, "Write committed evidence to MLflow.")
+    stability = add("stability", _stability_command, "Run claims under other base seeds and compare the verdicts.")
+    stability.add_argument("--seeds", nargs="+", type=int, default=[1, 2], metavar="SEED", help="base seeds (1 2)")
     add("coverage", _coverage_command, "Show what became of every section of the guide, or list its claims.")
     add("schema", _schema_command, "Print the JSON Schema of a claim file.", patterns=False)
     new = add("new", _new_command, "Start a claim file.", patterns=False)
