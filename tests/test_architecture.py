@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module may import those of its own layer and of the layers after it.
 LAYERS = (
     ("cli", "authoring", "calibration"),
+    ("unchanged",),
     ("reproduction", "progress", "contract", "tracking", "report", "proof", "tryout"),
     ("evidence",),
     ("runner",),
@@ -18,7 +19,7 @@ LAYERS = (
     ("guide", "fingerprint"),
     ("schema",),
     ("statistics", "job"),
-    ("errors",),
+    ("errors", "processes"),
 )
 ONE_IMPORTER = {
     "mlflow": {"tracking"},

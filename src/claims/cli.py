@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +94,17 @@ class Session:
 
     def claims(self, patterns: Sequence[str] = ()) -> dict[str, Any]:
         """Checked claims by `topic/id`; a pattern that matches nothing is an error."""
+        from claims import schema
+
+        return self.checked(select(schema.files(self.places.conf), patterns))
+
+    def checked(self, paths: Iterable[str]) -> dict[str, Any]:
+        """Checked claims by `topic/id`."""
         from claims import contract, schema
 
         files = schema.files(self.places.conf)
-        chosen = select(files, patterns)
         faults, found = [], {}
-        for path in chosen:
+        for path in paths:
             try:
                 found[path] = contract.checked(files[path], self.guide)
             except ClaimsError as error:
@@ -155,27 +160,59 @@ def _hint(name: str, files: Mapping[str, Path]) -> str:
     return nearest(name, files if "/" in name else [path.partition("/")[2] for path in files], "")
 
 
-def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namespace) -> int:
+def reproduce(session: Session, paths: Sequence[str], one: bool = False) -> int:
     """Runs claims, writes evidence and pages beside the committed ones, mirrors to MLflow and compares."""
-    from claims import evidence, report, reproduction, schema
+    from rich.progress import track
+
+    from claims import evidence, reproduction, schema
     from claims.progress import claim_table
+    from claims.unchanged import Memory
 
-    committed, places = session.committed(), session.places
+    places, settings = session.places, session.settings
     target = places.reproduction(session.profile)
-    outcome = session.computed(list(claims.values()))
-    found = reproduction.write(outcome, places, target, committed)
+    memory = Memory(places, target, settings)
+    drifts = memory.recalled(paths)
+    claims = session.checked(path for path in paths if path not in drifts)
+    stored = [claim for path, claim in claims.items() if path in memory.stored]
+    judged = reproduction.judged(stored, settings, places, target)
+    shown = track(judged, "judging", len(stored), console=console, transient=True, disable=not console.is_terminal)
+    drifts |= {drift.claim: drift for drift in shown if drift is not None}
+    outcome = session.computed([claim for path, claim in claims.items() if path not in drifts])
+    drifts |= {drift.claim: drift for drift in reproduction.write(outcome, places, target)}
     reproduction.remove_strangers(target, schema.files(places.conf))
-    report.build(target, session.guide)
-    if outcome.computed:
-        _mirror(session, found, target, exploratory=False)
-    drifts = [evidence.drift(committed.get(path), record) for path, record in found.items()]
-    if getattr(args, "one", False):
-        for record in found.values():
+    _pages(session, target)
+    memory.keep(drift for path, drift in drifts.items() if path not in outcome.unsettled)
+    if outcome.computed or one:
+        found = {path: evidence.read(target / "evidence" / f"{path}.json") for path in drifts}
+        if outcome.computed:
+            _mirror(session, found, target, exploratory=False)
+        for record in found.values() if one else ():
             console.print(claim_table(record))
-    return _concluded(session, drifts, outcome, found)
+    return _concluded(session, [drifts[path] for path in paths if path in drifts], outcome)
 
 
-def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Mapping[str, Any]) -> int:
+def _pages(session: Session, reports: Path, site: Path | None = None) -> None:
+    """Builds the pages of a folder of reports, and the site where one is given, unless they are as the last time."""
+    from claims import unchanged
+
+    places = session.places
+    methods = places.root / "docs" / "how-verdicts-are-made.md"
+    stamp = places.build / "unchanged" / f"{reports.name}-pages.txt"
+    parts = unchanged.code(), session.guide, methods, places.root / "CITATION.cff", reports, site
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == unchanged.digest(*parts):
+        return
+    from claims import report
+
+    report.build(reports, session.guide)
+    if site is not None:
+        from claims.report import site as pages
+
+        pages.build(reports, site, session.guide, pages.trial_source(places.root), methods)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(unchanged.digest(*parts), encoding="utf-8")
+
+
+def _concluded(session: Session, drifts: Sequence[Any], outcome: Any) -> int:
     from claims.progress import suite_table
     from claims.reproduction import exit_code
 
@@ -203,7 +240,7 @@ def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Map
     )
     if quick:
         drifts = [d for d in drifts if d.after != "inconclusive" or d.before is None]
-    return exit_code(drifts, found, bool(incomplete))
+    return exit_code(drifts, bool(incomplete))
 
 
 def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exploratory: bool) -> None:
@@ -247,7 +284,7 @@ def run_one(root: Path, config: Mapping[str, Any], choice: str | None, overrides
     default = schema.read_yaml(root / "conf" / "config.yaml")  # Hydra cannot compose twice in one process
     changed = claim != schema.load(files[choice]) or any(config[key] != default[key] for key in ("base_seed", "alpha"))
     if not changed:
-        return reproduce(session, {choice: claim}, argparse.Namespace(one=True, patterns=[choice], shard=None))
+        return reproduce(session, [choice], one=True)
     # Overridden runs have a store of their own name space anyway: their keys differ by parameters.
     outcome = session.computed([claim])
     found = {path: evidence.assemble(run, None) for path, run in outcome.runs.items() if run.done}
@@ -296,12 +333,11 @@ def hydra_command(argv: Sequence[str]) -> int:
 
 
 def _reproduce_command(args: argparse.Namespace) -> int:
+    from claims import schema
+
     session = _session(args)
-    claims = session.claims(args.patterns)
-    if args.shard:
-        index, count = args.shard
-        claims = {path: claim for i, (path, claim) in enumerate(claims.items()) if i % count == index - 1}
-    return reproduce(session, claims, args)
+    index, count = args.shard or (1, 1)
+    return reproduce(session, select(schema.files(session.places.conf), args.patterns)[index - 1 :: count])
 
 
 def _session(args: argparse.Namespace) -> Session:
@@ -428,14 +464,9 @@ def _accept_command(args: argparse.Namespace) -> int:
 
 
 def _report_command(args: argparse.Namespace) -> int:
-    from claims import report
-    from claims.report import site
-
     session = _session(args)
     places = session.places
-    report.build(places.reports, session.guide)
-    methods = places.root / "docs" / "how-verdicts-are-made.md"
-    site.build(places.reports, places.build / "site", session.guide, site.trial_source(places.root), methods)
+    _pages(session, places.reports, places.build / "site")
     say(f"pages built in {places.reports.relative_to(places.root)}/, the site in {places.build}/site/index.html")
     return 0
 

@@ -17,6 +17,7 @@ from claims import engine as engines
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
+from claims.processes import mapped
 from claims.runner import ClaimRun, Settings, Suite
 from claims.schema import Claim, plain
 from claims.store import Store
@@ -72,6 +73,15 @@ class Outcome:
     computed: int = 0
     cpu_seconds: float = 0.0
     workers: int = 0
+
+    @property
+    def unsettled(self) -> set[str]:
+        """Claims of which the next run tries something again."""
+        return {
+            path
+            for path, run_ in self.runs.items()
+            if not all(result.final for cell in (*run_.conditions, *run_.controls) for result in cell.results)
+        }
 
 
 def run(
@@ -174,26 +184,42 @@ def _compute_timed(
     return ratio < QUIET
 
 
-def write(outcome: Outcome, places: Places, target: Path, committed: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    """Writes the evidence of every claim that is done, and its run file where the evidence changed; all by claim."""
-    found = {}
-    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+def judged(claims: Sequence[Claim], settings: Settings, places: Places, target: Path) -> Iterator[Drift | None]:
+    """Writes the evidence of the claims whose replicates are all stored, on all cores; None for the others."""
+    common = settings, places, target, _commit(places.root)
+    return mapped(_judged, claims, [common] * len(claims))
+
+
+def _judged(claim: Claim, common: tuple[Settings, Places, Path, str]) -> Drift | None:
+    settings, places, target, commit = common
+    store = Store(places.store)
+    run_ = ClaimRun(claim, settings, store.results(claim.path))
+    store.close()
+    return None if store.damaged or run_.step() else _write(run_, places, target, 0, commit)
+
+
+def write(outcome: Outcome, places: Places, target: Path) -> list[Drift]:
+    """Writes the evidence of every claim that is done, and its run file where the evidence changed."""
     commit = _commit(places.root)
-    for path, run_ in outcome.runs.items():
-        if not run_.done:
-            continue
-        record = evidence.assemble(run_, committed.get(path))
-        found[path] = record
-        changed = evidence.write(record, target / "evidence" / f"{path}.json")
-        file = target / "runs" / f"{path}.json"
-        same = committed.get(path) is not None and evidence.text(committed[path]) == evidence.text(record)
-        kept = places.reports / "runs" / f"{path}.json"
-        # Where the same came out, the run file in force stays; where nothing was computed, the last one that there is.
-        if kept.is_file() and (same or not (run_.computed or file.is_file())):
-            evidence.write(evidence.read(kept), file)
-        elif not file.is_file() or (changed and run_.computed):
-            evidence.write(evidence.cost(run_, 1 if run_.claim.timed else outcome.workers, commit, date), file)
-    return found
+    done = [run_ for run_ in outcome.runs.values() if run_.done]
+    return [_write(run_, places, target, 1 if run_.claim.timed else outcome.workers, commit) for run_ in done]
+
+
+def _write(run_: ClaimRun, places: Places, target: Path, workers: int, commit: str) -> Drift:
+    path = f"{run_.claim.path}.json"
+    kept = places.reports / "evidence" / path
+    committed = evidence.read(kept) if kept.is_file() else None
+    record = evidence.assemble(run_, committed)
+    changed = evidence.write(record, target / "evidence" / path)
+    file, kept = target / "runs" / path, places.reports / "runs" / path
+    same = committed is not None and evidence.text(committed) == evidence.text(record)
+    # Where the same came out, the run file in force stays; where nothing was computed, the last one that there is.
+    if kept.is_file() and (same or not (run_.computed or file.is_file())):
+        evidence.write(evidence.read(kept), file)
+    elif not file.is_file() or (changed and run_.computed):
+        date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+        evidence.write(evidence.cost(run_, workers, commit, date), file)
+    return evidence.drift(committed, record)
 
 
 def _commit(root: Path) -> str:
@@ -319,7 +345,7 @@ def _flat(values: Sequence[Any]) -> list[float]:
     return [x for value in values for x in (value if isinstance(value, list) else [value])]
 
 
-def exit_code(drifts: Sequence[Drift], found: Mapping[str, Evidence], incomplete: bool) -> int:
+def exit_code(drifts: Sequence[Drift], incomplete: bool) -> int:
     """0 all as committed, 1 verdict drift, 3 a verdict became invalid, 4 incomplete; timed claims never change it."""
     if incomplete:
         return 4
