@@ -159,5 +159,5 @@ def _seen(part: Mapping[str, Any], conditions: Sequence[Tried], reach: float) ->
         spread = max(math.sqrt(np.nanmean([np.var(leaf.score(one), ddof=1) for one in outcomes])) for leaf in found)
     amount = reach * spread * (math.sqrt(math.pi / 2) if found[0].test == "median" else 1.0)
     if found[0].scale == "ratio":
-        return f"a factor of {math.exp(amount):.3g} ({found[0].name})"
+        return f"a factor of {1 + float(f'{math.expm1(amount):.2g}'):g} ({found[0].name})"
     return f"an effect of {amount:.2g} ({found[0].name})"
