@@ -26,7 +26,8 @@ from experiments.common.layers import (
     relu,
 )
 from experiments.common.networks import MASKS, Rows, batches, classification, cross_entropy, generators
-from experiments.common.training import accuracy, fit
+from experiments.common.training import accuracy
+from experiments.common.training import fit as trained  # `fit` is a variable of the first trial
 
 
 def accuracy_by_loss(
@@ -114,7 +115,7 @@ def gradient_by_depth(
     net = chain(linear(x.shape[2], width, init), bend, *hidden, linear(width, 10, init))
     weights = initial(net, seeds)
     if n_steps:
-        (weights,) = fit(net, weights, (x, y), batches(seeds, 512, 32, n_steps), [0.001], optimizer="adam")
+        (weights,) = trained(net, weights, (x, y), batches(seeds, 512, 32, n_steps), [0.001], optimizer="adam")
     weights = [tensor.detach().double().requires_grad_() for tensor in weights]
     signal, sums = fresh[0].double().mT, []
     for weight, bias in zip(weights[::2], weights[1::2], strict=True):
@@ -245,7 +246,7 @@ def largest_rate(
     steps, outcomes = batches(seeds, 500, 32, n_steps), {}
     for arm, norm in zip(("plain", "normed"), norms, strict=True):
         net = normed(train[0].shape[2], hidden, n_classes, norm, images)
-        fits = fit(net, initial(net, seeds), train, steps, rates, **options)
+        fits = trained(net, initial(net, seeds), train, steps, rates, **options)
         reached = np.stack([accuracy(net, fitted, test) for fitted in fits])
         best = reached.max(axis=0)
         works = reached >= 1 / n_classes + 0.9 * (best - 1 / n_classes)
@@ -292,7 +293,7 @@ def accuracy_by_norm(
     steps, outcomes = batches(seeds, n_train, size, n_steps), {}
     for arm, name in {"batch": "batch", "rival": norm, "none": "none"}.items():
         net = normed(train[0].shape[2], hidden, n_classes, name, images)
-        fits = fit(net, initial(net, seeds), train, steps, rates, momentum=0.9)
+        fits = trained(net, initial(net, seeds), train, steps, rates, momentum=0.9)
         chosen = networks.best(fits, [accuracy(net, fitted, valid) for fitted in fits])
         outcomes[arm] = accuracy(net, chosen, test)
     return outcomes
@@ -393,7 +394,7 @@ def learning_under_jolts(
             moments.append([torch.stack(same) for same in zip(*now, strict=True)])
 
         start = initial(net, seeds)
-        fits = fit(net, start, train, steps, rates, seeds=seeds, watch=watch)
+        fits = trained(net, start, train, steps, rates, seeds=seeds, watch=watch)
         scores = [accuracy(net, fitted, valid) for fitted in fits]
         outcomes[arm] = accuracy(net, networks.best(fits, scores), test)
         means, spreads = (torch.stack(same) for same in zip(*moments, strict=True))
