@@ -101,6 +101,7 @@ def run(
     with store.writing():
         if store.version() != seen:
             raise ClaimsError(f"{store.path}: another run has just stored results here; start again to go on from them")
+        before = store.replicates()
         plain_runs = [r for r in pending if not r.claim.timed]
         timed = [r for r in pending if r.claim.timed]
         try:
@@ -109,9 +110,8 @@ def run(
             if timed:
                 _compute_timed(timed, settings, engine, store, outcome, told)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"the {store.written:,} replicates of this run that were finished are stored"
-            ) from None
+            count = store.replicates() - before
+            raise KeyboardInterrupt(f"the {count:,} replicates of this run that were finished are stored") from None
     outcome.computed = sum(r.count for c in outcome.runs.values() for r in c.computed)
     outcome.cpu_seconds = sum(r.cpu for c in outcome.runs.values() for r in c.computed)
     return outcome
@@ -138,12 +138,8 @@ def _compute_timed(
     runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
 ) -> None:
     alone = EngineSettings("local", 1, engine.memory_gb, engine.seconds)
-    started = engines.Local(1, alone.memory_gb, _log(store))
-    try:
-        ratio = abs(started.call(worker.timing_control, alone.seconds))
-    finally:
-        started.close(now=True)
-    if not ratio < QUIET:
+    ratio = engines.measured(worker.timing_control, alone.seconds, alone.memory_gb, _log(store))
+    if not abs(ratio) < QUIET:
         outcome.noisy = [r.claim.path for r in runs]
         return
     for run_ in runs:
