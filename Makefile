@@ -9,7 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce accept claim test test-all lint report verify ui schema calibration clean
+.PHONY: help setup reproduce accept claim list test test-all lint report verify ui schema calibration stability bench clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,12 @@ schema: $(STAMP) ## write the JSON Schema of claim files for editors
 
 calibration: $(STAMP) ## error rates of the decision engine, into reports/calibration.md
 	$(BIN)/python -m claims.calibration reports/calibration.md
+
+stability: $(STAMP) ## run every claim under base seeds 1 and 2, into reports/stability.md
+	$(call with_meaning,stability $(ARGS))
+
+bench: $(STAMP) ## measure the suite's own cost, into reports/benchmarks.md: make bench [ARGS='5 6']; takes hours
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove what make built, but for the environment and the store of replicates
 	rm -rf build/reproduction* build/site .pytest_cache .mypy_cache .ruff_cache

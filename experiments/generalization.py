@@ -1,19 +1,23 @@
 """Claims about complexity, overfitting and what training error says about test error."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.polynomial.chebyshev import chebvander
-from sklearn.datasets import make_friedman1
+from scipy.spatial.distance import cdist
+from sklearn.datasets import make_classification, make_friedman1
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neighbors import NearestNeighbors
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from experiments.common import networks, streams
+from experiments.common import layers, networks, streams, training
 from experiments.common.data import bundled, shares
 
 Table = tuple[np.ndarray, np.ndarray]
+Hits = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 LADDERS: dict[str, list[float]] = {
     "polynomial": [1, 2, 3, 4, 5, 6, 8, 10, 12, 14],  # degree
@@ -278,3 +282,294 @@ PREDICTORS = {
     "features": _random_features,
     "network": _networks,
 }
+
+
+def nested_estimates(
+    seed: int,
+    *,
+    data: str,
+    n: int,
+    model: str,
+    columns: int = 20,
+    flipped: float = 0.1,
+    candidates: int = 0,
+    studies: int = 4,
+) -> dict[str, float]:
+    """Accuracy that cross-validation gives for a tuned model, and its accuracy on other rows, in [0, 1].
+
+    All are means over a few independent studies, each with data of its own.
+
+    Args:
+        seed: Draws rows and folds; all five folds are stratified.
+        data: `generated` (make_classification, three columns carry the classes), `noise` (the same without any relation
+            to the classes), `breast_cancer`, or `diabetes` (progression above its median).
+        n: Rows to tune and to fit with; of generated data 500 more are drawn to test.
+        model: A key of GRIDS.
+        columns: Columns of generated data.
+        flipped: Share of wrong labels in generated data, rows for testing included.
+        candidates: Settings tried, drawn from the grid; 0 for all of it.
+        studies: Studies of one replicate.
+
+    Returns:
+        `searched`: the best mean score of the search. `nested`: the mean score of five searches, each on four folds,
+        on the fold it has not seen. `truth`: the chosen setting, fitted to all n rows, on rows for testing.
+        `searched_excess`, `nested_excess`: by how much the two are above the truth.
+    """
+    found = [_study(one, data, n, GRIDS[model], columns, flipped, candidates) for one in streams(seed, studies)]
+    searched, nested, truth = np.mean(found, axis=0).tolist()
+    excess = {"searched_excess": searched - truth, "nested_excess": nested - truth}
+    return {"searched": searched, "nested": nested, "truth": truth} | excess
+
+
+def _study(
+    seed: int, data: str, n: int, hits: Hits, columns: int, flipped: float, candidates: int
+) -> tuple[float, float, float]:
+    """Best score of the search, score of the nested one, truth."""
+    drawing, splitting, choosing = streams(seed, 3)
+    X, y, rows, test = _two_classes(drawing, data, n, columns, flipped)
+    refitted = hits(X, y, rows, test)
+    tried = np.random.default_rng(choosing).permutation(len(refitted))[: candidates or None]
+
+    def scores(part: np.ndarray, fold_seed: int) -> np.ndarray:
+        folds = StratifiedKFold(5, shuffle=True, random_state=fold_seed).split(part, y[part])
+        return np.mean([hits(X, y, part[fitted], part[held])[tried].mean(axis=1) for fitted, held in folds], axis=0)
+
+    outer_seed, *inner_seeds = streams(splitting, 6)
+    searched = scores(rows, outer_seed)
+    outer = StratifiedKFold(5, shuffle=True, random_state=outer_seed).split(rows, y[rows])
+    nested = [
+        hits(X, y, rows[fitted], rows[held])[tried][np.argmax(scores(rows[fitted], inner_seed))].mean()
+        for (fitted, held), inner_seed in zip(outer, inner_seeds, strict=True)
+    ]
+    truth = refitted[tried][np.argmax(searched)].mean()
+    return float(searched.max()), float(np.mean(nested)), float(truth)
+
+
+def _two_classes(
+    seed: int, data: str, n: int, columns: int, flipped: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Columns, classes, n row numbers to fit and the others to test."""
+    if data in ("generated", "noise"):
+        X, y = make_classification(
+            n + 500, columns, n_informative=3, n_redundant=0, flip_y=2 * flipped, random_state=seed
+        )
+        y = np.random.default_rng(seed).permutation(y) if data == "noise" else y
+    else:
+        X, y = bundled(data)
+        y = y if data == "breast_cancer" else (y > np.median(y)).astype(int)
+    # drawn by class: stratified folds of a sample with a majority of its own flatter whoever bets on the majority
+    rows, test = train_test_split(np.arange(len(X)), train_size=n, stratify=y, random_state=seed)
+    return X, y, rows, test
+
+
+def _kernels(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Least-squares support vectors (Suykens & Vandewalle 1999), Gaussian kernels: 5 penalties by 5 widths."""
+    signs = 2.0 * y[fitted] - 1
+    widths = np.array([0.01, 0.03, 0.1, 0.3, 1.0])[:, None, None] * 10 / X.shape[1]
+    within, across = (np.exp(-widths * cdist(X[rows], X[fitted], "sqeuclidean")) for rows in (fitted, judged))
+    penalties = np.array([0.01, 0.1, 1.0, 10.0, 100.0])[:, None, None, None] * np.eye(len(fitted))
+    weights = np.linalg.solve(within + penalties, (signs - signs.mean())[:, None])
+    outputs = (across @ weights)[..., 0] + signs.mean()
+    return (outputs.reshape(-1, len(judged)) > 0) == y[judged]
+
+
+def _voters(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Nearest neighbours: 1, 3, ... 19 of them by two distances."""
+    hits = []
+    for distance in ("euclidean", "cityblock"):
+        away = cdist(X[judged], X[fitted], distance)
+        near = np.argpartition(away, 18, axis=1)[:, :19]
+        order = np.take_along_axis(near, np.argsort(np.take_along_axis(away, near, axis=1), axis=1), axis=1)
+        share = y[fitted][order].cumsum(axis=1)[:, ::2] / np.arange(1, 20, 2)
+        hits.append(((share > 0.5) == y[judged][:, None]).T)
+    return np.concatenate(hits)
+
+
+GRIDS = {"kernels": _kernels, "neighbours": _voters}
+"""Per model: whether each setting of its grid, fitted to some rows, is right on others; shape (settings, rows)."""
+
+
+def fold_errors(
+    seed: int, *, data: str, n: int, model: str, columns: int = 10, flipped: float = 0.05, studies: int = 24
+) -> dict[str, float]:
+    """Root mean squared error of cross-validated accuracy with 5 and with 10 folds, over a few independent studies.
+
+    The error is the distance from the accuracy of the model fitted to all n rows, on rows for testing.
+
+    Args:
+        seed: Draws rows and folds; both numbers of folds see the same rows.
+        data: As for `nested_estimates`.
+        n: Rows that are cross-validated.
+        model: A key of CLASSIFIERS.
+        columns: Columns of generated data, three of which carry the classes.
+        flipped: Share of wrong labels in generated data.
+        studies: Data sets of one replicate; both numbers of folds are used on each.
+
+    Returns:
+        `five` and `ten`: root mean squared errors, in [0, 1]; `five_bias` and `ten_bias`: means of the signed errors.
+    """
+    errors = np.array([_fold_errors(one, data, n, model, columns, flipped) for one in streams(seed, studies)])
+    spread = np.sqrt(np.mean(errors**2, axis=0)).tolist()
+    bias = errors.mean(axis=0).tolist()
+    return {"five": spread[0], "ten": spread[1], "five_bias": bias[0], "ten_bias": bias[1]}
+
+
+def _fold_errors(seed: int, data: str, n: int, model: str, columns: int, flipped: float) -> list[float]:
+    drawing, splitting = streams(seed, 2)
+    X, y, rows, test = _two_classes(drawing, data, n, columns, flipped)
+    right = CLASSIFIERS[model]
+    truth = right(X[rows], y[rows], X[test], y[test]).mean()
+    errors = []
+    for count in (5, 10):
+        folds = StratifiedKFold(count, shuffle=True, random_state=splitting).split(rows, y[rows])
+        parts = [right(X[rows[a]], y[rows[a]], X[rows[b]], y[rows[b]]).mean() for a, b in folds]
+        errors.append(float(np.mean(parts) - truth))
+    return errors
+
+
+def _bayes(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """Gaussian naive Bayes: changes little when a row is taken away."""
+    scores = []
+    for label in (0, 1):
+        part = X[y == label]
+        spread = part.var(axis=0) + 1e-9
+        distance = ((X_test - part.mean(axis=0)) ** 2 / spread + np.log(spread)).sum(axis=1)
+        scores.append(np.log(len(part)) - distance / 2)
+    return (scores[1] > scores[0]) == y_test
+
+
+def _nearest_row(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """The nearest neighbour's class: goes on improving with every row."""
+    return y[cdist(X_test, X, "sqeuclidean").argmin(axis=1)] == y_test
+
+
+def _least_squares(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """Linear discriminant by least squares, hardly penalised."""
+    centre = X.mean(axis=0)
+    inner = (X - centre).T @ (X - centre) + 1e-3 * np.eye(X.shape[1])
+    weights = np.linalg.solve(inner, (X - centre).T @ (y - y.mean()))
+    return ((X_test - centre) @ weights + y.mean() > 0.5) == y_test
+
+
+def _full_tree(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """An unpruned tree: may turn over when a row is taken away."""
+    tree = DecisionTreeClassifier(random_state=0).fit(X.astype(np.float32), y, check_input=False)
+    return tree.tree_.predict(X_test.astype(np.float32))[:, :2].argmax(axis=1) == y_test
+
+
+def _untrained(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+    """The sign of the first column."""
+    return (X_test[:, 0] > 0) == y_test
+
+
+CLASSIFIERS = {
+    "untrained": _untrained,
+    "bayes": _bayes,
+    "nearest": _nearest_row,
+    "linear": _least_squares,
+    "tree": _full_tree,
+}
+"""Whether a model fitted to some rows is right on others, per row; the first classes are those of the fitted rows."""
+
+
+def oversized_error(seed: int, *, family: str, data: str, n: int, noise: float = 0.0) -> dict[str, float]:
+    """Test error of a model of the right size and of one far larger than the data ask for.
+
+    The right size is the step of the family's ladder with the lowest test error on another training set.
+
+    Args:
+        seed: Draws rows, noise and what is random in fitting.
+        family: A key of LADDERS.
+        data: As for `error_by_complexity`.
+        n: Rows of the training set.
+        noise: Standard deviation of the noise of generated targets; the signals' are 0.7 and about 4.9.
+
+    Returns:
+        `right` and `oversized` (the ladder's last step): mean squared error on noisy test rows, in units of the
+        target's variance.
+    """
+    drawing, fitting = streams(seed, 2)
+    first, second, test = _tables(drawing, data, n, noise)
+    picking, measured = (
+        FAMILIES[family](np.random.default_rng(one), LADDERS[family], train, test)
+        for one, train in zip(streams(fitting, 2), (first, second), strict=True)
+    )
+    right = measured[int(np.argmin(picking))]
+    return {"right": right, "oversized": measured[-1]}
+
+
+def stopped_losses(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    n: int,
+    patience: int,
+    epochs: int,
+    n_classes: int = 2,
+    flip_y: float = 0.0,
+    hidden: Sequence[int] = (32,),
+    rate: float = 0.003,
+    n_valid: int = 0,
+    shuffled: bool = False,
+    studies: int = 4,
+) -> dict[str, np.ndarray]:
+    """Test loss of a network at the epoch where early stopping leaves it, and at the best epoch of the whole training.
+
+    Of n rows 70 % train, in minibatches of 32 with Adam, and 15 % validate; stopping restores the weights with the
+    lowest validation loss. The best epoch is picked on one half of the test rows and measured on the other, and both
+    losses are means over the two halves, so that no noise of the test rows is taken for a better epoch.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate.
+        data: As for `networks.classification`.
+        n: Rows split as the guide does; its last 15 % are left out, as more test rows are drawn instead.
+        patience: Epochs without a new lowest validation loss after which training stops.
+        epochs: Epochs of the whole training.
+        n_classes: Classes; 10 for digits.
+        flip_y: Share of generated rows whose class is drawn at random.
+        hidden: Units per hidden layer (ReLU).
+        rate: Learning rate.
+        n_valid: Validation rows if not 15 % of n.
+        shuffled: Whether each validation row has the class of another, so that they say nothing.
+        studies: Data sets of one replicate, over which the losses are averaged.
+
+    Returns:
+        `stopped` and `best`: cross-entropy on test rows in nats; `last`: after all epochs.
+    """
+    seeds = [one for seed in seeds for one in streams(seed, studies)]
+    n_train, n_valid = n * 7 // 10, n_valid or n * 15 // 100
+    n_test = 1000 if data == "generated" else len(bundled(data)[1]) - n_train - n_valid
+    shape = {"n_features": 20, "n_informative": 10, "n_classes": n_classes, "flip_y": flip_y}
+    train, valid, test = networks.classification(seeds, (n_train, n_valid, n_test), data, **shape)
+    if shuffled:
+        valid = (valid[0], valid[1].roll(1, dims=1))
+    widths = (train[0].shape[2], *hidden, n_classes)
+    lines = [layer for pair in pairwise(widths) for layer in (layers.relu, layers.linear(*pair))][1:]
+    net = layers.chain(*lines)
+    halves = [tuple(part[:, half::2].contiguous() for part in test) for half in (0, 1)]
+    curves: list[list[np.ndarray]] = []
+
+    def watch(done: int, fits: list[layers.Weights]) -> None:
+        curves.append([training.mean_loss(net, fits[0], rows) for rows in (valid, *halves)])
+
+    an_epoch = n_train // 32
+    steps = networks.batches(seeds, n_train, 32, an_epoch * epochs)
+    training.fit(net, layers.initial(net, seeds), train, steps, [rate], optimizer="adam", watch=watch, every=an_epoch)
+    validation, *tests = np.moveaxis(np.array(curves), 0, 2)  # each (replicates, epochs + 1)
+    chosen = np.array([_stopping(curve, patience) for curve in validation])
+    at = np.arange(len(seeds))
+    best = [measured[at, picking.argmin(axis=1)] for picking, measured in (tests, tests[::-1])]
+    mean = np.mean(tests, axis=0)
+    losses = {"stopped": mean[at, chosen], "best": np.mean(best, axis=0), "last": mean[:, -1]}
+    return {name: values.reshape(-1, studies).mean(axis=1) for name, values in losses.items()}
+
+
+def _stopping(curve: np.ndarray, patience: int) -> int:
+    """Epoch of the lowest value before `patience` values in a row were no lower."""
+    best = 0
+    for epoch, value in enumerate(curve):
+        if value < curve[best]:
+            best = epoch
+        elif epoch - best >= patience:
+            break
+    return best

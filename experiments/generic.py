@@ -92,6 +92,7 @@ def compare(
     mechanism: str = "mcar",
     folds: int = 3,
     tuned_by: str = "",
+    draws: int = 1,
 ) -> dict[str, float | list[float]]:
     """Trains every arm on the same rows and measures it on the same other rows.
 
@@ -115,41 +116,54 @@ def compare(
         n_train: Rows to train on; of real data a third of the rows at most, which is what 0 stands for.
         n_test: Rows to measure on; of real data those that are left, at most this many.
         options: Keywords of the generator.
-        positives: Share of one class against the rest, in (0, 0.5); 0 leaves the classes as they are.
+        positives: Share of one class against the rest, in (0, 1); 0 leaves the classes as they are.
         noise_columns: Columns to add that say nothing: shuffled copies of the table's own, in turn.
         flipped: Share of the training rows with a wrong class, in [0, 1).
         missing: Expected share of missing cells, training and test, in [0, 0.5].
         mechanism: Why they are missing: `mcar`, `mar` or `mnar`, see `holes`.
         folds: Folds of the cross-validation that tunes.
         tuned_by: Scorer that tunes; the first outcome where it is one.
+        draws: Times that all this is done, each with rows and fits of its own; outcomes are means over them. More
+            draws make a replicate steadier where single ones vary much and cost little.
 
     Raises:
         ValueError: A name, keyword or size that cannot be; says the field, the rule, the value and the next step.
     """
     sizes = [n_train] if isinstance(n_train, int) else list(n_train)
-    drawing, damaging, fitting = streams(seed, 3)
     names = [outcomes] if isinstance(outcomes, str) else list(outcomes)
     measures = {_short(name): _measure(name) for name in names}
-    built = _pipelines(arms, fitting, _tuner(tuned_by or names[0], folds), folds)
-    train, test = _drawn(drawing, data, max(sizes), n_test, dict(options or {}), positives)
-    train, test = _damaged(damaging, train, test, noise_columns, flipped, (missing, mechanism))
-    found: dict[str, list[float]] = {}
-    unconverged = []
-    for size in sizes:
-        part = (train[0][: size or None], train[1][: size or None])
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            for arm, pipeline in built.items():
-                pipeline.fit(*part)
-                for name, measure in measures.items():
-                    value = measure(pipeline, *(part if name.startswith("train_") else test))
-                    found.setdefault(arm if len(measures) == 1 else f"{arm}_{name}", []).append(float(value))
-        unconverged.append(float(sum(issubclass(one.category, ConvergenceWarning) for one in told)))
+    tuner = _tuner(tuned_by or names[0], folds)
+    found: dict[str, Any] = {}
+    for draw in streams(seed, draws):
+        drawing, damaging, fitting = streams(draw, 3)
+        built = _pipelines(arms, fitting, tuner, folds)
+        train, test = _drawn(drawing, data, max(sizes), n_test, dict(options or {}), positives)
+        train, test = _damaged(damaging, train, test, noise_columns, flipped, (missing, mechanism))
+        for size in sizes:
+            part = train[0][: size or None], train[1][: size or None]
+            for name, value in _measured(built, part, test, measures).items():
+                found.setdefault(name, []).append(value)
+    found = {name: np.reshape(values, (draws, len(sizes))).mean(axis=0) for name, values in found.items()}
     if isinstance(n_train, int):
-        return {name: values[0] for name, values in (found | {"unconverged": unconverged}).items()}
-    pairs = itertools.permutations(found, 2) if len(measures) == 1 else ()
-    gaps = {f"{a}_minus_{b}": [x - y for x, y in zip(found[a], found[b], strict=True)] for a, b in pairs}
-    return {**found, **gaps, "unconverged": unconverged}
+        return {name: float(curve[0]) for name, curve in found.items()}
+    pairs = itertools.permutations(arms, 2) if len(measures) == 1 else ()
+    found |= {f"{a}_minus_{b}": found[a] - found[b] for a, b in pairs}
+    return {name: curve.tolist() for name, curve in found.items()}
+
+
+def _measured(
+    built: Mapping[str, BaseEstimator], train: Table, test: Table, measures: Mapping[str, Scorer]
+) -> dict[str, float]:
+    """Every measure of every arm fitted to the training rows, and how many fits did not converge."""
+    found = {}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for arm, pipeline in built.items():
+            pipeline.fit(*train)
+            for name, measure in measures.items():
+                value = measure(pipeline, *(train if name.startswith("train_") else test))
+                found[arm if len(measures) == 1 else f"{arm}_{name}"] = float(value)
+    return found | {"unconverged": float(sum(issubclass(one.category, ConvergenceWarning) for one in told))}
 
 
 def _drawn(
@@ -166,14 +180,17 @@ def _drawn(
         if options:
             raise ValueError(f"options: belong to generated data, got {options} for {data!r}; leave them out")
         X, y = _real(data)
+    classes = np.issubdtype(y.dtype, np.integer)
     if positives:
+        if not classes or not 0 < positives < 1:
+            raise ValueError(f"positives: must be a share between 0 and 1 of rows with classes, got {positives}")
         rows, y = rarer(thinning, y, positives)
         X = X[rows]
     most = len(y) - 1 if data in GENERATED else len(y) // 3
     if n_train > most:
         raise ValueError(f"n_train: must be at most {most}, a third of the rows of {data!r}, got {n_train}")
     sizes = {"train_size": n_train or most, "test_size": min(n_test, len(y) - (n_train or most))}
-    strata = y if np.issubdtype(y.dtype, np.integer) else None
+    strata = y if classes else None
     train, test = train_test_split(np.arange(len(y)), **sizes, stratify=strata, random_state=splitting)
     return (X[train], y[train]), (X[test], y[test])
 

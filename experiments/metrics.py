@@ -162,15 +162,16 @@ def chosen_by_label_metric(
         data: `generated`, or `digits`, one digit (drawn per replicate) against the others.
         positives: Share of positives in training, validation and use, in (0, 1).
         n: Training rows; as many validate.
-        metric: The metric on trial: `accuracy`, `mcc`, `f1` or `balanced`.
+        metric: The metric on trial: `accuracy`, `mcc`, `f1`, `balanced` or `mean-of-both`, of the last two.
         miss_price: What a missed positive costs, in false alarms.
         noise: Share of the positive labels of generated data that sit on rows drawn at random.
         draws: Validation sets.
 
     Returns:
         Of the model that `metric` chooses: `accuracy`, `f1`, `balanced` (balanced accuracy), all in [0, 1], and
-        `saved`, the share of the cost of missing all positives that it saves, at most 1; and `best_f1`,
-        `best_balanced`, `f1_saved`, what the choices by F1 and by balanced accuracy give.
+        `saved`, the share of the cost of missing all positives that it saves, at most 1; `f1_saved`, the same of the
+        choice by F1; `lost`, the larger of what it loses by F1 and by balanced accuracy against the choice by that
+        metric, at most 1; and `over_f1`, `over_balanced`: by how much that exceeds the loss of those two choices.
     """
     drawing, splitting, fitting = streams(seed, 3)
     X, y = _digits(drawing) if data == "digits" else _made(drawing, data, positives, n, noise)
@@ -184,8 +185,10 @@ def chosen_by_label_metric(
         used = [_label_metrics(y[test], a[test], positives, miss_price) for a in answers]
         by = {name: used[int(np.argmax([v[name] for v in valid]))] for name in (metric, "f1", "balanced")}
         own = {name: by[metric][name] for name in ("accuracy", "f1", "balanced", "saved")}
-        others = {"best_f1": by["f1"]["f1"], "best_balanced": by["balanced"]["balanced"], "f1_saved": by["f1"]["saved"]}
-        found.append(own | others)
+        best = {name: by[name][name] for name in ("f1", "balanced")}
+        lost = {name: max(best[by_] - used_[by_] for by_ in best) for name, used_ in by.items()}
+        over = {f"over_{rival}": lost[metric] - lost[rival] for rival in best}
+        found.append(own | over | {"lost": lost[metric], "f1_saved": by["f1"]["saved"]})
     return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
 
@@ -212,6 +215,7 @@ def _label_metrics(y: np.ndarray, answers: np.ndarray, positives: float, miss_pr
         "accuracy": found + (1 - positives) * (1 - false_rate),
         "f1": 2 * found / (flagged + positives),
         "balanced": (1 + true_rate - false_rate) / 2,
+        "mean-of-both": found / (flagged + positives) + (1 + true_rate - false_rate) / 4,
         "mcc": float((found - positives * flagged) / spread) if spread > 0 else 0.0,
         "saved": true_rate - alarms / (miss_price * positives),
     }

@@ -1,14 +1,17 @@
 """Trials on how networks are built and trained."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from experiments.common import networks
 from experiments.common.layers import (
     Layer,
+    Noise,
+    Weights,
     batch_norm,
     chain,
     convolution,
@@ -22,7 +25,7 @@ from experiments.common.layers import (
     mean,
     relu,
 )
-from experiments.common.networks import Rows, batches, classification, cross_entropy
+from experiments.common.networks import MASKS, Rows, batches, classification, cross_entropy, generators
 from experiments.common.training import accuracy, fit
 
 
@@ -213,7 +216,7 @@ def largest_rate(
     n_classes: int = 10,
     flip_y: float = 0.01,
     hidden: Sequence[int] = (64, 32),
-    rates: Sequence[float] = tuple(0.02 * 2**k for k in range(12)),
+    rates: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8),
     n_steps: int = 100,
     **options: float,
 ) -> dict[str, np.ndarray]:
@@ -261,8 +264,8 @@ def accuracy_by_norm(
     n_classes: int = 10,
     flip_y: float = 0.01,
     hidden: Sequence[int] = (64, 32),
-    rates: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3),
-    n_steps: int = 800,
+    rates: Sequence[float] = (0.003, 0.02, 0.1),
+    n_steps: int = 500,
 ) -> dict[str, np.ndarray]:
     """Accuracy on 1000 test rows of one network with batch normalisation, with another norm, and with none, in [0, 1].
 
@@ -293,3 +296,107 @@ def accuracy_by_norm(
         chosen = networks.best(fits, [accuracy(net, fitted, valid) for fitted in fits])
         outcomes[arm] = accuracy(net, chosen, test)
     return outcomes
+
+
+def smoothed_target(
+    seed: int, *, label_smoothing: float, own: float, other: float, rows: int = 1, n_classes: int = 3
+) -> dict[str, float]:
+    """How far the target that nn.CrossEntropyLoss smooths a class into is from the one claimed.
+
+    The loss's gradient with respect to raw outputs is their softmax minus the target, which gives the target back.
+
+    Args:
+        seed: Draws raw outputs and classes.
+        label_smoothing: As given to the loss.
+        own: Claimed target of the row's class.
+        other: Claimed target of every other class.
+        rows: Rows of the minibatch.
+        n_classes: Classes.
+
+    Returns:
+        `distance`, the largest over rows and classes, and the targets found, `own` and `other`, in the first row.
+    """
+    rng = np.random.default_rng(seed)
+    raw = torch.from_numpy(rng.normal(size=(rows, n_classes))).requires_grad_()
+    classes = torch.from_numpy(rng.integers(n_classes, size=rows))
+    (slope,) = torch.autograd.grad(torch.nn.CrossEntropyLoss(label_smoothing=label_smoothing)(raw, classes), raw)
+    found = raw.detach().softmax(1) - rows * slope
+    hot = torch.nn.functional.one_hot(classes, n_classes).bool()
+    distance = (found - (other + (own - other) * hot.double())).abs().max()
+    return {"distance": float(distance), "own": float(found[0][hot[0]]), "other": float(found[0][~hot[0]][0])}
+
+
+def jolts(mean: float, scale: float) -> Layer:
+    """In training, a new shift (uniform within +-mean) and factor (uniform from 1 to scale) per unit at every step."""
+
+    def apply(weights: Iterator[Tensor], x: Tensor, noise: Noise) -> Tensor:
+        if noise is None:
+            return x
+        drawn = torch.from_numpy(np.stack([rng.random((2, x.shape[1], 1), np.float32) for rng in noise]))
+        drawn = drawn.repeat(len(x) // len(noise), 1, 1, 1).view(len(x), 2, -1, *[1] * (x.dim() - 2))
+        return x * (1 + (scale - 1) * drawn[:, 0]) + mean * (2 * drawn[:, 1] - 1)
+
+    return Layer(lambda rng: [], apply)
+
+
+def learning_under_jolts(
+    seeds: Sequence[int],
+    *,
+    data: str = "digits",
+    images: bool = False,
+    n_classes: int = 10,
+    hidden: Sequence[int],
+    n_steps: int,
+    jolt: tuple[float, float] = (0.5, 1.25),
+    rates: Sequence[float] = (0.03, 0.1, 0.3, 1.0),
+) -> dict[str, np.ndarray]:
+    """Accuracy on 1000 test rows without norm, with batch normalisation, and with it undone by jolts, in [0, 1].
+
+    Every hidden layer is linear or a convolution, then batch normalisation, then jolts, then ReLU, as far as the arm
+    has them, from He's initial weights. All see the same minibatches of 32 and take equally many steps of SGD; each
+    takes the learning rate that is best for it on 199 validation rows. At test time nothing is jolted.
+
+    Args:
+        seeds: Each draws data, weights, minibatches and jolts of one replicate.
+        data: `digits` or `generated`.
+        images: Convolutions in place of linear layers.
+        n_classes: Classes; 10 for digits.
+        hidden: Units or channels per hidden layer.
+        n_steps: Minibatches.
+        jolt: Largest shift of a unit, and largest factor on it, after batch normalisation to variance 1.
+        rates: Learning rates tried.
+
+    Returns:
+        `plain`, `batch` and `jolted`; `midway` between the first two; and `plain_shift`, `batch_shift`, `jolted_shift`,
+        how far a hidden unit's mean output moves in one step, in standard deviations, over units and training.
+    """
+    train, valid, test = parts_of(seeds, (398, 199, 1000), data, images, n_classes=n_classes)
+    steps, make, outcomes = batches(seeds, 398, 32, n_steps), convolution if images else linear, {}
+    for arm in ("plain", "batch", "jolted"):
+        parts, inputs = [], []
+        for number, (size, width) in enumerate(pairwise((1 if images else train[0].shape[2], *hidden))):
+            parts += [make(size, width, init="he"), *([] if arm == "plain" else [batch_norm(width)])]
+            parts += [jolts(*jolt)] if arm == "jolted" else []
+            parts += [relu, function(lambda x, seen=inputs: seen.append(x.detach().flatten(2)) or x)]
+            parts += [max_pool()] if images and number < 2 else []
+        net = chain(*parts, *([flat] if images else []), linear(hidden[-1] * (4 if images else 1), n_classes))
+        moments, noise = [], generators(seeds, MASKS)
+
+        def watch(done: int, fits: list[Weights], net=net, seen=inputs, moments=moments, noise=noise) -> None:
+            if done % 10 > 1 or done == n_steps:
+                return
+            now = []
+            for weights in fits:
+                seen.clear()  # of what training has passed through
+                net([tensor.detach().clone() for tensor in weights], valid[0].movedim(1, 2), noise)
+                now.append([torch.cat([of(x, 2) for x in seen], 1) for of in (torch.mean, torch.std)])
+            moments.append([torch.stack(same) for same in zip(*now, strict=True)])
+
+        start = initial(net, seeds)
+        fits = fit(net, start, train, steps, rates, seeds=seeds, watch=watch)
+        scores = [accuracy(net, fitted, valid) for fitted in fits]
+        outcomes[arm] = accuracy(net, networks.best(fits, scores), test)
+        means, spreads = (torch.stack(same) for same in zip(*moments, strict=True))
+        moved = (means[1::2] - means[::2]).abs().sum((0, 3)) / spreads[::2].sum((0, 3))
+        outcomes[f"{arm}_shift"] = moved.numpy()[np.argmax(scores, axis=0), np.arange(len(seeds))]
+    return outcomes | {"midway": (outcomes["plain"] + outcomes["batch"]) / 2}

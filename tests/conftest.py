@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -40,6 +41,16 @@ def block(seeds, *, shift: float) -> dict[str, np.ndarray]:
     if shift == 7.0:
         found["treated"][::3] = np.nan
     return found
+
+
+def rising(seed: int, *, sizes: list[float], shift: float = 1.0) -> dict[str, list[float]]:
+    """A curve over `sizes` that rises by `shift` from each to the next."""
+    return {"error": [shift * i for i, _ in enumerate(sizes)]}
+
+
+def timed(seed: int, *, factor: float) -> dict[str, float]:
+    """Seconds of two arms of which one takes `factor` times as long, give or take a tenth."""
+    return {"slow_s": factor * float(np.exp(0.1 * np.random.default_rng(seed).normal())), "fast_s": 1.0}
 
 
 def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
@@ -184,9 +195,12 @@ def project(tmp_path: Path) -> Project:
 def experiments_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
     """Makes the `experiments` in a folder the ones that are imported, as in a new process; undone after the test."""
 
+    def modules() -> dict[str, ModuleType]:
+        return {n: m for n, m in sys.modules.items() if n == "experiments" or n.startswith("experiments.")}
+
     def forget() -> None:
-        for name in [n for n in sys.modules if n == "experiments" or n.startswith("experiments.")]:
-            monkeypatch.delitem(sys.modules, name)
+        for name in modules():
+            del sys.modules[name]
         for function in vars(fingerprint).values():
             if hasattr(function, "cache_clear"):
                 function.cache_clear()
@@ -196,8 +210,10 @@ def experiments_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path],
         forget()
         monkeypatch.syspath_prepend(str(root))
 
+    before = modules()
     yield use
     forget()
+    sys.modules.update(before)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module may import those of its own layer and of the layers after it.
 LAYERS = (
     ("cli", "authoring", "calibration"),
-    ("reproduction", "progress", "contract", "tracking", "report", "proof", "tryout"),
+    ("unchanged",),
+    ("reproduction", "progress", "contract", "tracking", "report", "proof", "tryout", "stability"),
     ("evidence",),
     ("runner",),
     ("engine",),
@@ -18,7 +19,7 @@ LAYERS = (
     ("guide", "fingerprint"),
     ("schema",),
     ("statistics", "job"),
-    ("errors",),
+    ("errors", "processes"),
 )
 ONE_IMPORTER = {
     "mlflow": {"tracking"},

@@ -16,6 +16,33 @@ criterion: {kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: 
 controls: {negative: {none: {base: a, shift: 0.0}}}
 """
 
+RULE = "criterion: {kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: visible}"
+CURVE = """\
+statement: The error rises with the size.
+guide: {sections: [2], lines: ["50-56"]}
+quantifier: can
+trial: experiments.toy.rising
+parameters: {sizes: [1, 2, 4, 8]}
+conditions: {a: {}}
+criterion: {kind: trend, outcome: error, over: sizes, direction: up, margin: 0.5, why: visible}
+controls: {negative: {none: {base: a, shift: 0.0}}}
+"""
+TIMED = """\
+statement: Slow takes longer than fast.
+guide: {sections: [2], lines: ["50-56"]}
+quantifier: can
+trial: experiments.toy.timed
+timed: true
+conditions: {a: {factor: 2.0}}
+criterion: {kind: ratio, a: slow_s, b: fast_s, range: [1.2, .inf], estimator: median, clock: cpu, why: a fifth counts}
+controls: {negative: {none: {base: a, factor: 1.0}}}
+"""
+
+
+def curve(sizes):
+    return CURVE.replace("[1, 2, 4, 8]", sizes)
+
+
 MISTAKES = {
     "misspelt key": ("quantifier:", "quantifer:", ["quantifer: unknown key; did you mean 'quantifier'?"]),
     "misspelt key inside": ("sections:", "section:", ["guide.section: unknown key; did you mean 'sections'?"]),
@@ -59,6 +86,11 @@ MISTAKES = {
     "too few conditions": ("  d: {shift: 2.0}\n", "", ["conditions: typically needs at least 4, got 3"]),
     "always without a reason": ("typically", "always", ["why_always: is required with always"]),
     "margin without a reason": (", why: visible", "", ["criterion.why: is required"]),
+    "nothing but equal arms": (
+        "negative: {none:",
+        "negative: {same-arm-twice:",
+        ["controls.negative: same-arm-twice need only not hold; add one that removes the mechanism"],
+    ),
     "strange base": ("base: a", "base: e", ["controls.none.base: must be one of the conditions, got 'e'"]),
     "boolean name": ("  a: {shift", "  on: {shift", ["conditions", "True"]),
     "name with capitals": (
@@ -83,6 +115,52 @@ MISTAKES = {
         "\nquantifier:",
         ["review.sentence: an answer gives its reason in at least five words, got 'yes'"],
     ),
+    "a curve that goes back": (
+        GOOD,
+        curve("[1, 2, 2, 8]"),
+        ["conditions.a.sizes: must ascend strictly, got [1, 2, 2, 8]; sort it and give each value once"],
+    ),
+    "too short a curve": (
+        GOOD,
+        curve("[1, 2, 4]"),
+        ["a.sizes: must be a list of 4 to 6 numbers, got [1, 2, 4]"],
+    ),
+    "a curve over a word": (
+        GOOD,
+        curve("large"),
+        ["a.sizes: must be a list of 4 to 6 numbers, got 'large'"],
+    ),
+    "a curve over another x per condition": (
+        GOOD,
+        curve("[1, 2, 4, 8]").replace("{a: {}}", "{a: {}, b: {sizes: [1, 2, 4, 9]}}"),
+        ["parameters.sizes: must be the same in all conditions; set it once under parameters"],
+    ),
+    "no look at which it could be decided": (
+        RULE,
+        "max_replicates: 8\ncriterion: {kind: level, outcome: plain, range: [0, .inf], estimator: median, why: w}",
+        ["criterion: looks: level (median) needs one from 16 on, got (8,); raise max_replicates"],
+    ),
+    "a share of resplits": (
+        RULE,
+        "parameters: {real: population}\ncriterion: {kind: winrate, a: treated, b: plain, above: 0.5, why: visible}",
+        ["criterion: real: population allows tests of means only, got winrate (prop); say this_data"],
+    ),
+    "a mean of times": (
+        GOOD,
+        TIMED.replace("estimator: median, ", ""),
+        ["criterion.estimator: must be median for times"],
+    ),
+    "times too alike": (
+        GOOD,
+        TIMED.replace("[1.2, .inf]", "[1.05, .inf]"),
+        ["criterion.range: identical code differs by up to 1.1 in time, got [1.05, inf]; set its ends at 1.1 or more"],
+    ),
+    "times without a clock": (GOOD, TIMED.replace("clock: cpu, ", ""), ["criterion.clock: is required for a timed"]),
+    "resplits of unknown size": (
+        RULE,
+        f"parameters: {{real: population}}\n{RULE}",
+        ["real: population needs n_train and n_test, and experiments.toy.shifted does not return both; return them"],
+    ),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
 
@@ -99,8 +177,10 @@ def test_a_mistake_in_a_claim_file_is_told_in_one_line(project, mistake, told_in
     assert lines[0].startswith("claims: ")
 
 
-def test_the_unchanged_file_is_accepted(project, seen):
+def test_the_unchanged_files_are_accepted(project, seen):
     project.claim("toy/some-claim", GOOD)
+    project.claim("toy/some-curve", CURVE)
+    project.claim("toy/some-times", TIMED.replace("[1.2, .inf]", "[0, 0.9]"))
     assert project.run("check").returncode == 0
 
 

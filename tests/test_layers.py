@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from experiments import convolution, networks, sequences
 from experiments.common import layers, training
 from experiments.common.layers import Layer, chain, linear, relu
 from experiments.common.networks import batches
@@ -351,3 +352,29 @@ def test_default_initial_weights_spread_as_those_of_torch(name: str) -> None:
     for place, tensor in enumerate(ours):
         same = torch.stack([tensors[place].detach() for tensors in theirs])
         assert float(tensor.detach().std()) == pytest.approx(float(same.std()), rel=0.15, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("trial", "parameters"),
+    [
+        (networks.gradient_by_depth, {"depth": 4, "init": "he", "n_steps": 20}),
+        (networks.gradient_through_blocks, {"blocks": 3, "layer": "convolution", "norm": True, "width": 4}),
+        (networks.largest_rate, {"images": True, "hidden": [2, 4], "rates": [0.05, 0.2], "n_steps": 20}),
+        (networks.accuracy_by_norm, {"size": 4, "n_train": 100, "n_steps": 20}),
+        (networks.learning_under_jolts, {"hidden": [16, 8], "n_steps": 20, "rates": [0.03]}),
+        (
+            convolution.accuracy_by_structure,
+            {"data": "shapes", "n_train": 64, "n_valid": 50, "n_test": 50, "n_steps": 20},
+        ),
+        (convolution.agreement_under_shift, {"shift": 1, "n_train": 64, "n_test": 50, "n_steps": 20}),
+        (sequences.learned_order, {"task": "before", "causal": True, "length": 5, "n_steps": 20}),
+        (sequences.gradient_through_time, {"length": 12, "forget": 1.0, "n_steps": 20}),
+    ],
+)
+def test_batched_trial_gives_a_seed_what_it_gives_it_alone(trial: Callable, parameters: dict[str, object]) -> None:
+    seeds = [3, 2**31, 4_000_000_000]
+    block = trial(seeds, **parameters)
+    alone = [trial([seed], **parameters) for seed in seeds]
+    for name, values in block.items():
+        assert values.shape == (3,), name
+        np.testing.assert_allclose(values, [outcomes[name][0] for outcomes in alone], rtol=1e-3, err_msg=name)

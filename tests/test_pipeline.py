@@ -103,6 +103,7 @@ def test_a_changed_declaration_needs_a_revision_which_draws_fresh_seeds(plain, s
     refused = plain.run("accept")
     assert refused.returncode == 2
     assert "the declaration changed (criterion)" in seen(refused)
+    assert "the declaration changed (criterion)" in seen(plain.run("check"))
     assert evidence.read(plain.root / "reports" / "evidence" / "toy" / "plain.json") == before
     path.write_text(text + "revisions: [{what: margin from 0.5 to 0.4, why: the unit was misread}]\n")
     plain.run("reproduce")

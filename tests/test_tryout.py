@@ -19,7 +19,7 @@ import numpy as np
 def honest(seed, *, shift, sd=1.0):
     """Two arms."""
     treated, plain = shift + sd * np.random.default_rng(seed).normal(size=2)
-    return {{"treated": float(treated), "plain": float(plain)}}
+    return {{"treated": float(treated), "plain": float(plain), "big": 1e4 + treated, "bigger": 1e4 + plain}}
 
 
 def block(seeds, *, shift, n_steps=100):
@@ -103,6 +103,7 @@ def test_a_trial_that_keeps_the_rules_is_told_what_it_would_see(project, capsys,
             "its criterion is exact: one violation decides",
         ),
         ("{kind: winrate, a: treated, b: plain, above: 0.5, why: w}", "would see a share of 0.18 beyond the margin"),
+        ("{kind: ratio, a: big, b: bigger, range: [0.5, .inf], why: w}", "would see a factor of 1.00"),
         ("{kind: level, outcome: treated, range: [1.0, .inf], why: w}", "(treated) beyond the margin"),
     ],
 )

@@ -110,26 +110,21 @@ def _statsmodels(name: str):
 
 
 def rarer(seed: int, y: np.ndarray, positives: float) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers, and 0 or 1 for each, of one class against the rest with only a share of its rows kept.
+    """Row numbers, and 0 or 1 for each, of one class against the rest in the shares asked for.
 
-    All other rows are kept. With two classes class 1 is the rare one, with more the seed draws one.
+    As many rows as there are for these shares; those left out are drawn at random. With two classes class 1 is the
+    rare one, with more the seed draws one.
 
     Args:
-        seed: Draws the class and the rows kept.
+        seed: Draws the class and the rows.
         y: Classes as whole numbers from 0.
-        positives: Share of class 1 in what comes back, such as 0.01 or 0.05.
-
-    Raises:
-        ValueError: The class has too few rows for such a share.
+        positives: Share of class 1 in what comes back, such as 0.01 or 0.05, in (0, 1).
     """
     rng = np.random.default_rng(seed)
     rare = 1 if y.max() == 1 else rng.integers(y.max() + 1)
-    others = np.flatnonzero(y != rare)
-    wanted = round(len(others) * positives / (1 - positives))
-    there = np.flatnonzero(y == rare)
-    if wanted > len(there):
-        raise ValueError(f"positives: class {rare} has {len(there)} rows and {wanted} would be needed; ask for fewer")
-    rows = np.concatenate([others, rng.choice(there, wanted, replace=False)])
+    others, ones = rng.permutation(np.flatnonzero(y != rare)), rng.permutation(np.flatnonzero(y == rare))
+    total = min(len(others) / (1 - positives), len(ones) / positives)
+    rows = np.concatenate([others[: round(total * (1 - positives))], ones[: round(total * positives)]])
     return rows, (y[rows] == rare).astype(int)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from claims import schema
 from claims.errors import ClaimsError, nearest
+from claims.fingerprint import call
 from claims.guide import Entry, Guide
 
 HEAD = """\
@@ -17,16 +18,16 @@ guide: {{sections: {sections}, lines: {lines}}}
 quantifier: {quantifier}
 """
 BODY = """\
-# A function in experiments/: one replicate per call. Where an existing one will do, name it here and delete the stub.
-trial: experiments.{topic}.{function}
-parameters: {parameters}  # shared by all conditions and controls
+# A function in experiments/: one replicate per call.
+trial: {trial}
+parameters: {parameters}
 # Both ends of what readers meet, so that the claim can fail: small and large, clean and noisy, generated and real
 # (real: this_data). typically needs 4 conditions, often 5, always and never a why_always.
 conditions:
-  small: {{size: 100}}
-  large: {{size: 1000}}
-  clean: {{noise: 0.0}}
-  noisy: {{noise: 1.0}}
+  small: {{{small}}}
+  large: {{{large}}}
+  clean: {{{clean}}}
+  noisy: {{{noisy}}}
 {test}\
 # Other kinds: diff, ratio, winrate, equiv, level, trend, interior, best, rate, identity; all: or any: of several.
 criterion:
@@ -35,8 +36,18 @@ criterion:
 {control}\
 controls:
   negative:
-    no-mechanism: {{base: large, noise: 5.0}}  # takes away what the claim says is at work: the criterion must fail
+    # takes away what the claim says is at work and nothing else: there the criterion must fail
+    no-mechanism: {{base: large, {control_parameters}}}
 """
+OWN_TRIAL = {
+    "small": "size: 100",
+    "large": "size: 1000",
+    "clean": "noise: 0.0",
+    "noisy": "noise: 1.0",
+    "control_parameters": "noise: 5.0",
+    "parameters": "{}  # shared by all conditions and controls",
+}
+"""What goes with the stub."""
 DIFF = "kind: diff, a: treated, b: plain, better: higher, margin: 0.01"
 CRITERIA = {
     "trend": "kind: trend, outcome: curve, over: grid, direction: up, margin: 0.01",
@@ -57,17 +68,18 @@ OWN = {"statement", "guide", "quantifier", "why_always", "notes", "references", 
 """Keys of a claim that do not fit another one."""
 
 
-def create(name: str, like: str | None, root: Path, guide: Guide) -> list[Path]:
+def create(name: str, like: str | None, trial: str | None, root: Path, guide: Guide) -> list[Path]:
     """Writes the claim file `topic/id`, and a stub of its trial where there is none; the files written.
 
     Args:
         name: An entry of the ledger that can be tested and has no file.
         like: A claim whose file is taken over, but for statement, place and quantifier; None starts from a template.
+        trial: An existing trial; None for one of its own, of which a stub is written.
         root: The project's root.
         guide: With the ledger.
 
     Raises:
-        ClaimsError: The name is no `topic/id`, not in the ledger, or taken; or `like` does not exist.
+        ClaimsError: The name is no `topic/id`, not in the ledger, or taken; or `like` or `trial` does not exist.
     """
     topic, _, id = name.partition("/")
     if not schema.NAME.fullmatch(id) or not topic.isidentifier() or not topic.islower():
@@ -86,26 +98,31 @@ def create(name: str, like: str | None, root: Path, guide: Guide) -> list[Path]:
         quantifier=entry.quantifier,
     )
     head += "" if entry.stated else '# The guide only implies it: say "implied" in the statement.\n'
-    path = root / "conf" / "claim" / topic / f"{id}.yaml"
+    sketches = _sketch("a test", entry.test) + _sketch("a control", entry.control)
+    text = head + (sketches + _taken_over(files[like]) if like is not None else _body(entry, trial))
+    path, module = root / "conf" / "claim" / topic / f"{id}.yaml", root / "experiments" / f"{topic}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if like is not None:
-        sketches = _sketch("a test", entry.test) + _sketch("a control", entry.control)
-        path.write_text(head + sketches + _taken_over(files[like]), encoding="utf-8")
-        return [path]
-    path.write_text(head + _body(entry), encoding="utf-8")
-    module = root / "experiments" / f"{topic}.py"
-    return [path, module] if _stub(module, entry) else [path]
+    path.write_text(text, encoding="utf-8")
+    return [path, module] if like is None and trial is None and _stub(module, entry) else [path]
 
 
-def _body(entry: Entry) -> str:
+def _body(entry: Entry, trial: str | None) -> str:
     criterion = CRITERIA.get(entry.sort, DIFF)
+    filled = dict(OWN_TRIAL)
+    if trial is not None:
+        called = call(trial)
+        needed = ", ".join(f"{name}: TODO" for name in sorted(called.needs))
+        filled = {**dict.fromkeys(filled, ""), "control_parameters": "TODO: 0", "parameters": f"{{{needed}}}"}
+        others = ", ".join(sorted(called.takes - called.needs)) or "nothing else"
+        trial += "\n" + _wrapped(f"Parameters are shared by all conditions and controls; it also takes {others}.", "# ")
+    elif "over: grid" in criterion:
+        filled["parameters"] = filled["parameters"].replace("{}", "{grid: [10, 30, 100, 300]}")
     body = BODY.format(
-        topic=entry.topic,
-        function=_function(entry),
-        parameters="{grid: [10, 30, 100, 300]}" if "over: grid" in criterion else "{}",
+        trial=trial or f"experiments.{entry.topic}.{_function(entry)}",
         test=_sketch("a test", entry.test),
         control=_sketch("a control", entry.control),
         criterion=criterion,
+        **filled,
     )
     strict = entry.quantifier in ("always", "never") and "identity" not in criterion
     body += "why_always: TODO the guide's word or formula for it\n" * strict

@@ -129,7 +129,7 @@ def _accuracies(a: float, b: float) -> Draw:
 
 def _times(ratio: float) -> Draw:
     return lambda g, repeats, n: {
-        "a": ratio * np.exp(0.1 * g.standard_t(2, size=(repeats, n))),
+        "a": ratio * np.exp(np.clip(0.1 * g.standard_t(2, size=(repeats, n)), -20, 20)),  # no time is infinite
         "b": np.ones((repeats, n)),
     }
 

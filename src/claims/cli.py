@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from claims.errors import ClaimsError, nearest
 MEANING = {
     1: "verdict drift: a verdict or label differs from the committed one",
     3: "a verdict became invalid: a control or a trial failed",
-    4: "incomplete: what is finished is stored, and the same command goes on from there",
+    4: "incomplete: every finished replicate is stored, and the same command goes on from there",
 }
 # Where the output is no terminal, tables get a width of their own and lines are never cut.
 console = Console(width=None if sys.stdout.isatty() else 140)
@@ -94,12 +94,17 @@ class Session:
 
     def claims(self, patterns: Sequence[str] = ()) -> dict[str, Any]:
         """Checked claims by `topic/id`; a pattern that matches nothing is an error."""
+        from claims import schema
+
+        return self.checked(select(schema.files(self.places.conf), patterns))
+
+    def checked(self, paths: Iterable[str]) -> dict[str, Any]:
+        """Checked claims by `topic/id`."""
         from claims import contract, schema
 
         files = schema.files(self.places.conf)
-        chosen = select(files, patterns)
         faults, found = [], {}
-        for path in chosen:
+        for path in paths:
             try:
                 found[path] = contract.checked(files[path], self.guide)
             except ClaimsError as error:
@@ -155,27 +160,68 @@ def _hint(name: str, files: Mapping[str, Path]) -> str:
     return nearest(name, files if "/" in name else [path.partition("/")[2] for path in files], "")
 
 
-def reproduce(session: Session, claims: Mapping[str, Any], args: argparse.Namespace) -> int:
+def reproduce(session: Session, paths: Sequence[str], one: bool = False) -> int:
     """Runs claims, writes evidence and pages beside the committed ones, mirrors to MLflow and compares."""
-    from claims import evidence, report, reproduction, schema
+    from claims import evidence, reproduction, schema
     from claims.progress import claim_table
 
-    committed, places = session.committed(), session.places
-    target = places.reproduction(session.profile)
-    outcome = session.computed(list(claims.values()))
-    found = reproduction.write(outcome, places, target, committed)
-    reproduction.remove_strangers(target, schema.files(places.conf))
-    report.build(target, session.guide)
-    if outcome.computed:
-        _mirror(session, found, target, exploratory=False)
-    drifts = [evidence.drift(committed.get(path), record) for path, record in found.items()]
-    if getattr(args, "one", False):
-        for record in found.values():
+    drifts, outcome = judged(session, paths)
+    target = session.places.reproduction(session.profile)
+    reproduction.remove_strangers(target, schema.files(session.places.conf))
+    _pages(session, target)
+    if outcome.computed or one:
+        found = {path: evidence.read(target / "evidence" / f"{path}.json") for path in drifts}
+        if outcome.computed:
+            _mirror(session, found, target, exploratory=False)
+        for record in found.values() if one else ():
             console.print(claim_table(record))
-    return _concluded(session, drifts, outcome, found)
+    return _concluded(session, list(drifts.values()), outcome)
 
 
-def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Mapping[str, Any]) -> int:
+def judged(session: Session, paths: Sequence[str]) -> tuple[dict[str, Any], Any]:
+    """Brings claims to their verdicts and writes the evidence; how they compare with what is committed, and the run."""
+    from rich.progress import track
+
+    from claims import reproduction
+    from claims.unchanged import Memory
+
+    places, settings = session.places, session.settings
+    target = places.reproduction(session.profile)
+    memory = Memory(places, target, settings)
+    drifts = memory.recalled(paths)
+    claims = session.checked(path for path in paths if path not in drifts)
+    stored = [claim for path, claim in claims.items() if path in memory.stored]
+    finished = reproduction.judged(stored, settings, places, target)
+    shown = track(finished, "judging", len(stored), console=console, transient=True, disable=not console.is_terminal)
+    drifts |= {drift.claim: drift for drift in shown if drift is not None}
+    outcome = session.computed([claim for path, claim in claims.items() if path not in drifts])
+    drifts |= {drift.claim: drift for drift in reproduction.write(outcome, places, target)}
+    memory.keep(drift for path, drift in drifts.items() if path not in outcome.unsettled)
+    return {path: drifts[path] for path in paths if path in drifts}, outcome
+
+
+def _pages(session: Session, reports: Path, site: Path | None = None) -> None:
+    """Builds the pages of a folder of reports, and the site where one is given, unless they are as the last time."""
+    from claims import unchanged
+
+    places = session.places
+    methods = places.root / "docs" / "how-verdicts-are-made.md"
+    stamp = places.build / "unchanged" / f"{reports.name}-pages.txt"
+    parts = unchanged.code(), session.guide, methods, places.root / "CITATION.cff", reports, site
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == unchanged.digest(*parts):
+        return
+    from claims import report
+
+    report.build(reports, session.guide)
+    if site is not None:
+        from claims.report import site as pages
+
+        pages.build(reports, site, session.guide, pages.trial_source(places.root), methods)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(unchanged.digest(*parts), encoding="utf-8")
+
+
+def _concluded(session: Session, drifts: Sequence[Any], outcome: Any) -> int:
     from claims.progress import suite_table
     from claims.reproduction import exit_code
 
@@ -188,7 +234,9 @@ def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Map
     if outcome.damaged:
         say(f"stored results that were changed after they were written, left out and computed again: {outcome.damaged}")
     for path in outcome.noisy:
-        say(f"{path}: not timed, this host is too noisy now; the committed evidence stays in force")
+        say(
+            f"{path}: not timed (the host is too noisy now, or another run computes); committed evidence stays in force"
+        )
     incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
     for path in incomplete:
         say(f"{path}: incomplete; run the command again, what is stored is kept")
@@ -201,7 +249,7 @@ def _concluded(session: Session, drifts: Sequence[Any], outcome: Any, found: Map
     )
     if quick:
         drifts = [d for d in drifts if d.after != "inconclusive" or d.before is None]
-    return exit_code(drifts, found, bool(incomplete))
+    return exit_code(drifts, bool(incomplete))
 
 
 def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exploratory: bool) -> None:
@@ -245,7 +293,7 @@ def run_one(root: Path, config: Mapping[str, Any], choice: str | None, overrides
     default = schema.read_yaml(root / "conf" / "config.yaml")  # Hydra cannot compose twice in one process
     changed = claim != schema.load(files[choice]) or any(config[key] != default[key] for key in ("base_seed", "alpha"))
     if not changed:
-        return reproduce(session, {choice: claim}, argparse.Namespace(one=True, patterns=[choice], shard=None))
+        return reproduce(session, [choice], one=True)
     # Overridden runs have a store of their own name space anyway: their keys differ by parameters.
     outcome = session.computed([claim])
     found = {path: evidence.assemble(run, None) for path, run in outcome.runs.items() if run.done}
@@ -294,12 +342,11 @@ def hydra_command(argv: Sequence[str]) -> int:
 
 
 def _reproduce_command(args: argparse.Namespace) -> int:
+    from claims import schema
+
     session = _session(args)
-    claims = session.claims(args.patterns)
-    if args.shard:
-        index, count = args.shard
-        claims = {path: claim for i, (path, claim) in enumerate(claims.items()) if i % count == index - 1}
-    return reproduce(session, claims, args)
+    index, count = args.shard or (1, 1)
+    return reproduce(session, select(schema.files(session.places.conf), args.patterns)[index - 1 :: count])
 
 
 def _session(args: argparse.Namespace) -> Session:
@@ -333,21 +380,40 @@ def _show_command(args: argparse.Namespace) -> int:
 
 
 def _check_command(args: argparse.Namespace) -> int:
-    from claims import contract
+    from claims import evidence
 
     session = _session(args)
     claims = session.claims(args.patterns)
-    contract.refuse_broken_modules(claims.values())
     strangers = [fault for claim in claims.values() for fault in session.guide.strangers(claim)]
-    if strangers:
-        raise ClaimsError("\n".join(strangers))
+    committed = session.committed()
+    faults = [*strangers, *_undeclared(session, claims, committed)]
+    if faults:
+        raise ClaimsError("\n".join(faults))
+    for path in sorted(committed.keys() & claims.keys()):
+        for told in evidence.skewed(committed[path]):
+            say(f"{path}: {told}: errors at the margin are likelier than alpha; consider ratio, winrate or a median")
     if args.run:
-        from claims import tryout
+        from claims import contract, tryout
 
+        contract.refuse_broken_modules(claims.values())
         for claim in claims.values():
             say(tryout.report(claim, session.settings))
     say(f"{len(claims)} claim file{'s keep' if len(claims) != 1 else ' keeps'} every rule")
     return 0
+
+
+def _undeclared(session: Session, claims: Mapping[str, Any], committed: Mapping[str, Any]) -> Iterator[str]:
+    """Claims whose declaration is no longer that of their evidence; only the standard profile can tell."""
+    from claims import plan, reproduction
+    from claims.runner import looks_of
+
+    for path in sorted(committed.keys() & claims.keys()) if session.profile == "standard" else ():
+        claim = claims[path]
+        declaration = plan.declaration(claim, session.settings.alpha, looks_of(claim, session.settings))
+        try:
+            reproduction.refuse_undeclared(declaration, committed[path], claim)
+        except ClaimsError as error:
+            yield str(error)
 
 
 def _explain_command(args: argparse.Namespace) -> int:
@@ -407,14 +473,9 @@ def _accept_command(args: argparse.Namespace) -> int:
 
 
 def _report_command(args: argparse.Namespace) -> int:
-    from claims import report
-    from claims.report import site
-
     session = _session(args)
     places = session.places
-    report.build(places.reports, session.guide)
-    methods = places.root / "docs" / "how-verdicts-are-made.md"
-    site.build(places.reports, places.build / "site", session.guide, site.trial_source(places.root), methods)
+    _pages(session, places.reports, places.build / "site")
     say(f"pages built in {places.reports.relative_to(places.root)}/, the site in {places.build}/site/index.html")
     return 0
 
@@ -438,6 +499,30 @@ def _sync_command(args: argparse.Namespace) -> int:
     _tracked(session)
     _mirror(session, session.committed(), None, exploratory=False)
     return 0
+
+
+def _stability_command(args: argparse.Namespace) -> int:
+    from claims import evidence, report, schema, stability
+
+    session = _session(args)
+    places, found = session.places, {}
+    for seed in args.seeds:
+        own = [f"base_seed={seed}", f"paths.build={places.build / 'stability' / str(seed)}", "tracking=none"]
+        other = Session(places.root, compose(places.root, [*args.overrides, *own]))
+        say(f"base seed {seed}:")
+        _, outcome = judged(other, select(schema.files(places.conf), args.patterns))
+        if outcome.noisy:
+            say(f"not timed, this host is too noisy now: {', '.join(outcome.noisy)}")
+        found[seed] = evidence.read_all(other.places.reproduction(session.profile))
+    standard = session.profile == "standard"
+    file = (places.reports if standard else places.build) / f"stability{'' if standard else f'-{session.profile}'}.md"
+    committed = session.committed()
+    report.write(file, stability.page(committed, found))
+    flips = [change for change in stability.changes(committed, found) if change.flip]
+    for change in flips:
+        say(f"{change.claim}: {change.before} under the committed base seed, {change.after} under {change.seed}")
+    say(f"{len(stability.changes(committed, found))} verdicts differ, {len(flips)} are the opposite; see {file}")
+    return int(bool(flips))
 
 
 def _coverage_command(args: argparse.Namespace) -> int:
@@ -468,7 +553,7 @@ def _new_command(args: argparse.Namespace) -> int:
     from claims import authoring
 
     session = _session(args)
-    for path in authoring.create(args.name, args.like, session.places.root, session.guide):
+    for path in authoring.create(args.name, args.like, args.trial, session.places.root, session.guide):
         say(f"wrote {path.relative_to(session.places.root)}")
     say(f"next: fill it in, then claims check --run {args.name}")
     return 0
@@ -540,11 +625,15 @@ def parser() -> argparse.ArgumentParser:
     add("accept", _accept_command, "Copy changed evidence of the last standard run into the reports.")
     add("report", _report_command, "Build the pages from committed evidence.")
     add("sync", _sync_command, "Write committed evidence to MLflow.")
+    stability = add("stability", _stability_command, "Run claims under other base seeds and compare the verdicts.")
+    stability.add_argument("--seeds", nargs="+", type=int, default=[1, 2], metavar="SEED", help="base seeds (1 2)")
     add("coverage", _coverage_command, "Show what became of every section of the guide, or list its claims.")
     add("schema", _schema_command, "Print the JSON Schema of a claim file.", patterns=False)
     new = add("new", _new_command, "Start a claim file.", patterns=False)
     new.add_argument("name", metavar="TOPIC/ID")
-    new.add_argument("--like", metavar="TOPIC/ID", help="copy this claim's file")
+    start = new.add_mutually_exclusive_group()
+    start.add_argument("--like", metavar="TOPIC/ID", help="start from this claim's file")
+    start.add_argument("--trial", metavar="MODULE.NAME", help="use this trial, such as experiments.generic.compare")
     merge = add("merge", _merge_command, "Merge the stores of shards into this one.", patterns=False)
     merge.add_argument("stores", nargs="+", metavar="STORE")
     add("ui", _ui_command, "Serve MLflow in the browser, on this machine only.", patterns=False).add_argument(

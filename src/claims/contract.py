@@ -1,19 +1,22 @@
 """The checks that every claim file must pass before anything runs."""
 
 import ast
+import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 from claims import plan, schema, statistics
 from claims.errors import ClaimsError, nearest
-from claims.fingerprint import Call, call, load_trial, reached_code
+from claims.fingerprint import Call, call, find_libraries, load_trial, reached_code
 from claims.guide import Guide
 from claims.schema import Claim
-from claims.statistics.controls import parts
 
 MINIMUM = {"typically": 4, "often": 5}
+# Smaller ratios of times are not told apart from the noise of a machine.
+LEAST_RATIO = 1.1
 
 
 def checked(path: Path, guide: Guide) -> Claim:
@@ -51,14 +54,20 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     shared = claim.controls.negative.keys() & claim.controls.positive.keys() | bases.keys() & claim.conditions.keys()
     for name in sorted(shared):
         yield f"controls.{name}: the name is used twice; conditions and controls need names of their own"
+    if list(claim.controls.negative) == [plan.AGAINST_ITSELF]:
+        yield f"controls.negative: {plan.AGAINST_ITSELF} need only not hold; add one that removes the mechanism"
     try:
         called = call(claim.trial)
-        reached_code(claim.trial)
+        unwritten = any("raise NotImplementedError" in code for code in reached_code(claim.trial))
+        find_libraries(claim.trial.rpartition(".")[0])
     except ClaimsError as error:
         yield str(error)
         return
     except Exception as error:  # no Python, no text, or a package whose own import fails
         yield _not_importable(claim.trial, error)
+        return
+    if unwritten:
+        yield f"trial: {claim.trial} is still a stub; write it"
         return
     if called.first not in ("seed", "seeds"):
         rule_ = "must be seed, or seeds for a batched trial"
@@ -107,7 +116,7 @@ def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
-    if not rule.get("why") and not all(part.get("why") for part in parts(rule)):
+    if not rule.get("why") and not all(part.get("why") for part in statistics.leaf_criteria(rule)):
         yield "criterion.why: is required: the reason for the margin, in a few words; add it"
     needed, count = MINIMUM.get(claim.quantifier, 1), len(claim.conditions)
     if count < needed:
@@ -117,28 +126,43 @@ def _rule_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
     cap = claim.max_replicates
     if cap is not None and statistics.statistical(rule) and cap not in plan.BOUNDARIES:
         yield f"max_replicates: must be one of the looks {', '.join(map(str, plan.BOUNDARIES))}, got {cap}"
-    if claim.timed and not any(part.get("clock") for part in parts(rule)):
+    if claim.timed:
+        yield from _timing_faults(list(statistics.leaf_criteria(rule)))
+
+
+def _timing_faults(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not any(part.get("clock") for part in parts):
         yield "criterion.clock: is required for a timed claim: cpu or wall; add it"
+    for part in parts:
+        if part["kind"] == "ratio" and part["estimator"] != "median":
+            yield "criterion.estimator: must be median for times, whose outliers move a mean, got mean; add it"
+        if part["kind"] == "ratio" and any(1 / LEAST_RATIO < end < LEAST_RATIO for end in part["range"]):
+            yield (
+                f"criterion.range: identical code differs by up to {LEAST_RATIO} in time, got {part['range']}; "
+                f"set its ends at {LEAST_RATIO} or more, or at {1 / LEAST_RATIO:.2g} or less"
+            )
 
 
 def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> Iterator[str]:
     told: set[str] = set()
-    for cell in plan.cells(claim):
+    for cell in plan.written(claim):
         where = f"{'conditions' if cell.role == 'condition' else f'controls.{cell.role}'}.{cell.name}"
         if cell.real is not None and cell.real not in get_args(schema.Real):
             yield f"{where}.real: must be this_data or population, got {cell.real!r}"
-        for fault in _parameter_faults(called, cell.parameters, where):
+        faults = list(_parameter_faults(called, cell.parameters, where))
+        for kind, over in _curves(rule):
+            faults += _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
+        for fault in faults:
             if fault.partition(": ")[2] not in told:  # a shared parameter is wrong once, not once per condition
                 told.add(fault.partition(": ")[2])
                 yield fault
-        for kind, over in _curves(rule):
-            yield from _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
     if rule is not None:
+        yield from _look_faults(claim, rule)
         names = statistics.outcome_names(rule)
         for name in sorted(names - _mentioned(claim, names)):
             yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; name one that it does"
         for _, over in _curves(rule):
-            values = {str(cell.parameters.get(over)) for cell in plan.cells(claim) if cell.role == "condition"}
+            values = {str(cell.parameters.get(over)) for cell in plan.written(claim) if cell.role == "condition"}
             if len(values) > 1:
                 yield f"parameters.{over}: must be the same in all conditions; set it once under parameters"
 
@@ -154,15 +178,31 @@ def _parameter_faults(called: Call, parameters: Mapping[str, Any], where: str) -
             yield f"{where}: the trial {called.name} needs the parameter {name!r}; set it here or under parameters"
 
 
+def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:
+    looks = [n for n in plan.BOUNDARIES if n <= (claim.max_replicates or n)]
+    for population in sorted({cell.real == "population" for cell in plan.written(claim)}):
+        try:
+            statistics.planned_looks(rule, looks, population=population)
+        except ValueError as error:
+            yield f"criterion: {error}"
+        else:
+            sizes = frozenset({"n_train", "n_test"} if population else ())
+            if sizes - _mentioned(claim, sizes):
+                yield f"real: population needs n_train and n_test, and {claim.trial} does not return both; return them"
+
+
 def _curves(rule: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    return [(part["kind"], part["over"]) for part in parts(rule) if "over" in part] if rule is not None else []
+    parts = statistics.leaf_criteria(rule) if rule is not None else ()
+    return [(part["kind"], part["over"]) for part in parts if "over" in part]
 
 
 def _curve_faults(values: Any, where: str, most: int) -> Iterator[str]:
     fewest = 3 if most == 12 else 4
     numbers = isinstance(values, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
     if not numbers or not fewest <= len(values) <= most:
-        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}"
+        yield f"{where}: must be a list of {fewest} to {most} numbers, got {values!r}; lengthen or shorten it"
+    elif any(low >= high for low, high in itertools.pairwise(values)):
+        yield f"{where}: must ascend strictly, got {values!r}; sort it and give each value once"
 
 
 def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
@@ -172,13 +212,20 @@ def _mentioned(claim: Claim, names: frozenset[str]) -> set[str]:
     """
     found: set[str] = set()
     for code in reached_code(claim.trial):
-        for node in ast.walk(ast.parse(code.partition("\n")[2] or "0")):
-            if isinstance(node, ast.JoinedStr):
-                return set(names)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-            elif isinstance(node, ast.keyword) and node.arg:
-                found.add(node.arg)
-    for cell in plan.cells(claim):
+        words = _words(code)
+        if words is None:
+            return set(names)
+        found |= words
+    for cell in plan.written(claim):
         found |= {part for field, text in _texts(cell.parameters) for part in (*field.split("."), text)}
     return found
+
+
+@cache
+def _words(code: str) -> frozenset[str] | None:
+    """Texts and keywords in a piece of reached code; None where it formats a text."""
+    nodes = list(ast.walk(ast.parse(code.partition("\n")[2])))
+    if any(isinstance(node, ast.JoinedStr) for node in nodes):
+        return None
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return frozenset(texts | {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg})

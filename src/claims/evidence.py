@@ -18,9 +18,13 @@ from claims.errors import ClaimsError
 from claims.fingerprint import trial_sha256, versions
 from claims.runner import CellRun, ClaimRun, population
 from claims.schema import Claim, plain
-from claims.statistics.controls import parts
+from claims.statistics.controls import behaves
+from claims.statistics.criteria import leaves, tree
+from claims.statistics.tests import MeanSample
 
 FORMAT = 1
+# Skewness of differences that is told, from so many replicates on.
+SKEWED, SKEWED_FROM = 1.5, 16
 # Raised by hand when the decision engine could give another verdict from the same outcomes.
 ENGINE = "1"
 NUMERIC = ("declaration", "conditions", "controls", "sensitivity", "verdict", "previous")
@@ -58,7 +62,7 @@ def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
         "revisions": [revision.model_dump() for revision in claim.revisions],
         **texts(claim),
         "timed": claim.timed,
-        "clock": next((part["clock"] for part in parts(run.rule) if "clock" in part), None),
+        "clock": next((part["clock"] for part in statistics.leaf_criteria(run.rule) if "clock" in part), None),
         "alpha": settings.alpha,
         "looks": list(run.all_looks),
         "verdict": {**dataclasses.asdict(verdict), **_validity(verdict, conditions, controls)},
@@ -75,7 +79,8 @@ def texts(claim: Claim) -> dict[str, Any]:
     return {
         "statement": claim.statement,
         "guide": {"sections": claim.guide.sections, "lines": [str(lines) for lines in claim.guide.lines]},
-        "margin_reasons": [part["why"] for part in parts(rule) if "why" in part] or [rule.get("why", "")],
+        "margin_reasons": [part["why"] for part in statistics.leaf_criteria(rule) if "why" in part]
+        or [rule.get("why", "")],
         "why_always": claim.why_always,
         "notes": claim.notes,
         "references": claim.references,
@@ -178,45 +183,58 @@ def _previous(claim: Claim, committed: Evidence | None) -> list[dict[str, Any]]:
 
 def judged_again(evidence: Evidence) -> Iterator[str]:
     """Differences between what a record says and what its own stored outcomes give: none for an honest record."""
-    rule = statistics.complete(evidence["declaration"]["criterion"])
-    count = len(evidence["conditions"])
-    found = []
-    for record in evidence["conditions"] + evidence["controls"]:
-        control = "role" in record
-        looks = tuple(record["planned"] if control else evidence["looks"])
-        looks = (32,) if record["real"] == "population" else statistics.planned_looks(rule, looks)
-        close = evidence["alpha"] / (1 if control else count)
-        outcomes = {name: np.asarray(values, dtype=float) for name, values in record["outcomes"].items()}
-        judgement = statistics.judge(
-            rule,
-            outcomes,
-            looks=looks,
-            alpha=evidence["alpha"],
-            close=close,
-            population=population(record["real"], outcomes),
-        )
-        if not control:
-            found.append(judgement)
-        elif record["label"] != statistics.label(judgement.ph, judgement.pf, evidence["alpha"]):
-            yield f"{record['name']}.label: the stored outcomes do not give {record['label']}"
-        for key, value in plain(dataclasses.asdict(judgement)).items():
-            if key in record and not _same(value, plain(record[key])):
-                yield f"{record['name']}.{key}: the stored outcomes give {value}, the file says {record[key]}"
-    if len(found) == count:
-        verdict = statistics.verdict(
-            [c["name"] for c in evidence["conditions"]], [j.ph for j in found], [j.pf for j in found],
-            evidence["quantifier"], evidence["alpha"],
-        )  # fmt: skip
-        for record in evidence["conditions"]:
-            if record["label"] != condition_label(record["name"], verdict):
-                yield f"{record['name']}.label: the stored outcomes give {condition_label(record['name'], verdict)}"
-        stored = evidence["verdict"]
-        again = {**dataclasses.asdict(verdict), **_validity(verdict, evidence["conditions"], evidence["controls"])}
-        for key, value in plain(again).items():
-            if not _same(value, plain(stored[key])):
-                yield f"verdict.{key}: the stored outcomes give {value}, the file says {stored[key]}"
+    rule, alpha = statistics.complete(evidence["declaration"]["criterion"]), evidence["alpha"]
+    conditions, controls = evidence["conditions"], evidence["controls"]
+    found = [_judgement(rule, record, evidence["looks"], alpha, alpha / len(conditions)) for record in conditions]
+    verdict = statistics.verdict(
+        [c["name"] for c in conditions], [j.ph for j in found], [j.pf for j in found], evidence["quantifier"], alpha
+    )
+    for record, judgement in zip(conditions, found, strict=True):
+        label = condition_label(record["name"], verdict)
+        yield from _differences(record["name"], record, {**dataclasses.asdict(judgement), "label": label})
+    names = {*verdict.holds, *verdict.holds_star}
+    holding = [judgement for record, judgement in zip(conditions, found, strict=True) if record["name"] in names]
+    for record in controls:
+        judgement = _judgement(rule, record, record["planned"], alpha, alpha)
+        passes, why = behaves(rule, plan.duty(record["role"], record["name"]), judgement, alpha, holding)
+        label = statistics.label(judgement.ph, judgement.pf, alpha)
+        again = {**dataclasses.asdict(judgement), "label": label, "passes": passes, "why": why}
+        yield from _differences(record["name"], record, again)
+    again = {**dataclasses.asdict(verdict), **_validity(verdict, conditions, controls)}
+    yield from _differences("verdict", evidence["verdict"], again)
     if plan.sha256(plain(evidence["declaration"])) != evidence["declaration_sha256"]:
         yield "declaration_sha256: does not match the declaration in the file"
+
+
+def _judgement(
+    rule: Mapping[str, Any], record: Mapping[str, Any], looks: Sequence[int], alpha: float, close: float
+) -> statistics.Judgement:
+    """A condition or control judged from its stored outcomes."""
+    resplits = record["real"] == "population"
+    looks = statistics.planned_looks(rule, looks, population=resplits)
+    outcomes = {name: np.asarray(values, dtype=float) for name, values in record["outcomes"].items()}
+    sizes = population(record["real"], outcomes)
+    return statistics.judge(rule, outcomes, looks=looks, alpha=alpha, close=close, population=sizes)
+
+
+def _differences(name: str, record: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in plain(again).items():
+        if key in record and not _same(value, plain(record[key])):
+            yield f"{name}.{key}: the stored outcomes give {value}, the file says {record[key]}"
+
+
+def skewed(evidence: Evidence) -> Iterator[str]:
+    """Conditions whose differences are so skewed that an error at the margin is likelier than alpha."""
+    rule = statistics.complete(evidence["declaration"]["criterion"])
+    for condition in evidence["conditions"]:
+        outcomes = {name: np.asarray(values, dtype=float) for name, values in condition["outcomes"].items()}
+        points = {name: outcomes[name].shape[1] for name in statistics.curve_names(rule)}
+        for leaf in leaves(tree(rule, points)):
+            x = leaf.score(outcomes)
+            x = x[np.isfinite(x)]
+            skew = float(MeanSample.of(x).skew) if leaf.kind in ("diff", "best") and x.size >= SKEWED_FROM else 0.0
+            if abs(skew) > SKEWED:
+                yield f"{condition['name']}: {leaf.name} has a skewness of {skew:.1f}"
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -107,13 +107,28 @@ def versions(path: str) -> dict[str, str]:
 
 
 @cache
+def find_libraries(module_name: str) -> None:
+    """Looks for what a project module imports at its top, directly or not, without importing it.
+
+    Raises:
+        ModuleNotFoundError: A library is not installed.
+    """
+    for module in _project_modules(module_name, set()):
+        imports = [node for node in _tree(module).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        for root in {root for node in imports for root in _imported_roots(node)} - {PACKAGE}:
+            if importlib.util.find_spec(root) is None:
+                raise ModuleNotFoundError(f"No module named {root!r}")
+
+
+@cache
 def _file(module_name: str) -> Path | None:
     """The file of a module of the project; `find_spec` would import the modules above it."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations or module_name.partition(".")[0] != PACKAGE:
         return None
-    stem = Path(spec.submodule_search_locations[0], *module_name.split(".")[1:])
-    return next((file for file in (stem / "__init__.py", stem.with_suffix(".py")) if file.is_file()), None)
+    stems = [Path(place, *module_name.split(".")[1:]) for place in spec.submodule_search_locations]
+    files = (file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py")))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _source(module_name: str) -> Path:
@@ -160,7 +175,7 @@ def _reached(module_name: str, name: str, seen: set[tuple[str, str]]) -> Iterato
     if isinstance(statement, ast.Import | ast.ImportFrom):
         yield from _imported(module_name, statement, name, seen)
         return
-    yield f"{module_name}.{name}\n{ast.unparse(_without_docstrings(statement))}"
+    yield _code(module_name, name)
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield from _reached(module_name, node.id, seen)
@@ -169,6 +184,12 @@ def _reached(module_name: str, name: str, seen: set[tuple[str, str]]) -> Iterato
                 yield from _imported(module_name, node, alias.asname or alias.name.partition(".")[0], seen)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _data_file(node.value)
+
+
+@cache
+def _code(module_name: str, name: str) -> str:
+    statement = _definitions(module_name)[name]
+    return f"{module_name}.{name}\n{ast.unparse(_without_docstrings(statement))}"
 
 
 def _imported(

@@ -18,6 +18,8 @@ from claims.schema import Claim
 Role = Literal["condition", "negative", "positive"]
 STREAM = {"condition": 0, "negative": 1, "positive": 2}
 RERUN = {"negative": 3, "positive": 4}
+# The negative control with equal arms: `cells` adds it where a parameter defines them, other claims may write it.
+AGAINST_ITSELF = "same-arm-twice"
 BOUNDARIES = (8, 16, 32, 64, 128, 256)
 
 
@@ -32,8 +34,41 @@ class Cell:
     real: str | None = None
     base: str | None = None
 
+    @property
+    def duty(self) -> str:
+        """What is asked of a control, see `claims.statistics.controls.behaves`."""
+        return duty(self.role, self.name)
+
+
+def duty(role: str, name: str) -> str:
+    """The role of a cell, but "equal arms" for the control of that name, whoever wrote it."""
+    return "equal arms" if (role, name) == ("negative", AGAINST_ITSELF) else role
+
 
 def cells(claim: Claim) -> list[Cell]:
+    """All that is run for a claim: the cells written in its file, and one arm against itself where that can be done.
+
+    Where a parameter `arms` defines the arms and equal ones cannot meet the criterion, the first condition with its
+    first arm in the place of all is a negative control, unless the file has such a control already.
+    """
+    found = written(claim)
+    base = found[0]
+    arms = base.parameters.get("arms")
+    if not isinstance(arms, Mapping) or len(arms) < 2 or not statistics.fails_for_equal_arms(criterion(claim), arms):
+        return found
+    if any(cell.name == AGAINST_ITSELF or _against_itself(cell) for cell in found):
+        return found
+    parameters = {**base.parameters, "arms": dict.fromkeys(arms, next(iter(arms.values())))}
+    return [*found, Cell(AGAINST_ITSELF, "negative", parameters, STREAM["negative"], base.real, base.name)]
+
+
+def _against_itself(cell: Cell) -> bool:
+    arms = cell.parameters.get("arms")
+    first, *others = arms.values() if isinstance(arms, Mapping) and arms else (None, cell)
+    return cell.role == "negative" and all(other == first for other in others)
+
+
+def written(claim: Claim) -> list[Cell]:
     """The claim's conditions, then its negative and positive controls, with their parameters merged."""
     conditions = {}
     for name, own in claim.conditions.items():

@@ -146,17 +146,17 @@ def _claim(truth: str, number: int, kind: Kind, turn: int, quantifier: str, apar
 
 
 @contextmanager
-def trials() -> Iterator[Path]:
-    """A folder in which a module of the trials lies beside the real ones for as long as the context lasts."""
+def trials(name: str = "known_truth", source: str = TRIALS) -> Iterator[Path]:
+    """A folder with a module of trials, which lies beside the real ones for as long as the context lasts."""
     with TemporaryDirectory() as folder:
-        (Path(folder) / "known_truth.py").write_text(TRIALS, encoding="utf-8")
+        (Path(folder) / f"{name}.py").write_text(source, encoding="utf-8")
         places = importlib.import_module(PACKAGE).__path__
         places.append(folder)
         try:
             yield Path(folder)
         finally:
             places.remove(folder)
-            sys.modules.pop(f"{PACKAGE}.known_truth", None)
+            sys.modules.pop(f"{PACKAGE}.{name}", None)
 
 
 class Inline:
@@ -172,6 +172,16 @@ class Inline:
 
     def close(self, now: bool = False) -> None:
         """Nothing is to be ended."""
+
+
+def ran(known: Sequence[schema.Claim], folder: Path, settings: Settings = SETTINGS) -> list[evidence.Evidence]:
+    """The evidence of claims, run with a store of their own in `folder`."""
+    store = Store(folder / "store.sqlite")
+    runs = [ClaimRun(claim, settings, {}) for claim in known]
+    with store.writing():
+        Suite(runs, store, Inline(), settings).run()
+    store.close()
+    return [evidence.assemble(run, None) for run in runs]
 
 
 @dataclass(frozen=True)
@@ -219,15 +229,10 @@ def mislabelled(condition: Mapping[str, Any]) -> bool:
 
 def rows(known: Sequence[tuple[str, schema.Claim]], settings: Settings = SETTINGS) -> list[Row]:
     """Runs claims to their evidence, and counts by truth."""
+    found: dict[str, list[evidence.Evidence]] = {}
     with trials() as folder:
-        store = Store(folder / "store.sqlite")
-        runs = [ClaimRun(claim, settings, {}) for _, claim in known]
-        with store.writing():
-            Suite(runs, store, Inline(), settings).run()
-        store.close()
-        found: dict[str, list[evidence.Evidence]] = {}
-        for (truth, _), run in zip(known, runs, strict=True):
-            found.setdefault(truth, []).append(evidence.assemble(run, None))
+        for (truth, _), record in zip(known, ran([claim for _, claim in known], folder, settings), strict=True):
+            found.setdefault(truth, []).append(record)
     return [row(truth, records) for truth, records in found.items()]
 
 

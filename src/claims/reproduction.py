@@ -1,9 +1,13 @@
 """The suite from claim files to evidence, pages and MLflow, compared with what is committed."""
 
 import datetime
+import fcntl
 import math
+import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from claims import engine as engines
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
+from claims.processes import mapped
 from claims.runner import ClaimRun, Settings, Suite
 from claims.schema import Claim, plain
 from claims.store import Store
@@ -69,6 +74,15 @@ class Outcome:
     cpu_seconds: float = 0.0
     workers: int = 0
 
+    @property
+    def unsettled(self) -> set[str]:
+        """Claims of which the next run tries something again."""
+        return {
+            path
+            for path, run_ in self.runs.items()
+            if not all(result.final for cell in (*run_.conditions, *run_.controls) for result in cell.results)
+        }
+
 
 def run(
     claims: Sequence[Claim],
@@ -106,15 +120,36 @@ def run(
         timed = [r for r in pending if r.claim.timed]
         try:
             if plain_runs:
-                _compute(plain_runs, settings, engine, store, outcome, told)
+                with _computing():
+                    _compute(plain_runs, settings, engine, store, outcome, told)
             if timed:
-                _compute_timed(timed, settings, engine, store, outcome, told)
+                with _computing(alone=True) as alone:
+                    if not (alone and _compute_timed(timed, settings, engine, store, outcome, told)):
+                        outcome.noisy = [r.claim.path for r in timed]
         except KeyboardInterrupt:
             count = store.replicates() - before
             raise KeyboardInterrupt(f"the {count:,} replicates of this run that were finished are stored") from None
     outcome.computed = sum(r.count for c in outcome.runs.values() for r in c.computed)
     outcome.cpu_seconds = sum(r.cpu for c in outcome.runs.values() for r in c.computed)
     return outcome
+
+
+@contextmanager
+def _computing(alone: bool = False) -> Iterator[bool]:
+    """Tells the other runs of this user on this machine, in whatever checkout, that this one computes.
+
+    Waits until no other run takes times; where `alone` is asked for and others compute, gives False at once.
+    """
+    lock = os.open(Path(tempfile.gettempdir()) / f"claims-{os.getuid()}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    held = True
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        os.close(lock)
 
 
 def _compute(
@@ -136,37 +171,51 @@ def _log(store: Store) -> Path:
 
 def _compute_timed(
     runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
-) -> None:
+) -> bool:
+    """Times claims one after the other; False where the host is too noisy for any."""
     alone = EngineSettings("local", 1, engine.memory_gb, engine.seconds)
-    ratio = engines.measured(worker.timing_control, alone.seconds, alone.memory_gb, _log(store))
-    if not abs(ratio) < QUIET:
-        outcome.noisy = [r.claim.path for r in runs]
-        return
-    for run_ in runs:
+    quiet = abs(engines.measured(worker.timing_control, alone.seconds, alone.memory_gb, _log(store))) < QUIET
+    for run_ in runs if quiet else ():
         _compute([run_], settings, alone, store, outcome, told)
+    return quiet
 
 
-def write(outcome: Outcome, places: Places, target: Path, committed: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    """Writes the evidence of every claim that is done, and its run file where the evidence changed; all by claim."""
-    found = {}
-    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+def judged(claims: Sequence[Claim], settings: Settings, places: Places, target: Path) -> Iterator[Drift | None]:
+    """Writes the evidence of the claims whose replicates are all stored, on all cores; None for the others."""
+    common = settings, places, target, _commit(places.root)
+    return mapped(_judged, claims, [common] * len(claims))
+
+
+def _judged(claim: Claim, common: tuple[Settings, Places, Path, str]) -> Drift | None:
+    settings, places, target, commit = common
+    store = Store(places.store)
+    run_ = ClaimRun(claim, settings, store.results(claim.path))
+    store.close()
+    return None if store.damaged or run_.step() else _write(run_, places, target, 0, commit)
+
+
+def write(outcome: Outcome, places: Places, target: Path) -> list[Drift]:
+    """Writes the evidence of every claim that is done, and its run file where the evidence changed."""
     commit = _commit(places.root)
-    for path, run_ in outcome.runs.items():
-        if not run_.done:
-            continue
-        record = evidence.assemble(run_, committed.get(path))
-        found[path] = record
-        changed = evidence.write(record, target / "evidence" / f"{path}.json")
-        file = target / "runs" / f"{path}.json"
-        if changed or not file.is_file():
-            same = committed.get(path) is not None and evidence.text(committed[path]) == evidence.text(record)
-            kept = places.reports / "runs" / f"{path}.json"
-            workers = 1 if run_.claim.timed else outcome.workers
-            # The run file in force stays where nothing was computed anew, or where the same came out.
-            stays = kept.is_file() and (same or not run_.computed)
-            cost = evidence.read(kept) if stays else evidence.cost(run_, workers, commit, date)
-            evidence.write(cost, file)
-    return found
+    done = [run_ for run_ in outcome.runs.values() if run_.done]
+    return [_write(run_, places, target, 1 if run_.claim.timed else outcome.workers, commit) for run_ in done]
+
+
+def _write(run_: ClaimRun, places: Places, target: Path, workers: int, commit: str) -> Drift:
+    path = f"{run_.claim.path}.json"
+    kept = places.reports / "evidence" / path
+    committed = evidence.read(kept) if kept.is_file() else None
+    record = evidence.assemble(run_, committed)
+    changed = evidence.write(record, target / "evidence" / path)
+    file, kept = target / "runs" / path, places.reports / "runs" / path
+    same = committed is not None and evidence.text(committed) == evidence.text(record)
+    # Where the same came out, the run file in force stays; where nothing was computed, the last one that there is.
+    if kept.is_file() and (same or not (run_.computed or file.is_file())):
+        evidence.write(evidence.read(kept), file)
+    elif not file.is_file() or (changed and run_.computed):
+        date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+        evidence.write(evidence.cost(run_, workers, commit, date), file)
+    return evidence.drift(committed, record)
 
 
 def _commit(root: Path) -> str:
@@ -245,8 +294,11 @@ def _refuse_stale(record: Evidence, claim: Claim, settings: Settings) -> None:
         raise ClaimsError(f"{path}: claim file or trial changed after the run; run make claim CLAIM={path} again")
 
 
-def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> None:
-    """Refuses evidence whose declaration, or whose outcomes for the first stored seeds, moved without a revision.
+STEP = "add an entry {what, why} to revisions: it draws fresh seeds and keeps the old verdict in the record"
+
+
+def refuse_undeclared(declaration: Mapping[str, Any], committed: Evidence, claim: Claim) -> None:
+    """Refuses a declaration that differs from the committed one, unless a revision was added.
 
     Raises:
         ClaimsError: Names what moved and the next step.
@@ -256,16 +308,24 @@ def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> Non
         raise ClaimsError(
             f"{claim.path}: revisions: entries are never removed ({before} committed, {revisions} in the file)"
         )
-    if revisions > before:
+    if revisions == before and plan.sha256(plain(declaration)) != committed["declaration_sha256"]:
+        moved = [k for k in declaration if plain(declaration[k]) != plain(committed["declaration"].get(k))]
+        raise ClaimsError(f"{claim.path}: the declaration changed ({', '.join(moved) or 'defaults'}); {STEP}")
+
+
+def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> None:
+    """Refuses evidence whose declaration, or whose outcomes for the first stored seeds, moved without a revision.
+
+    Raises:
+        ClaimsError: Names what moved and the next step.
+    """
+    refuse_undeclared(record["declaration"], committed, claim)
+    if len(claim.revisions) > len(committed["revisions"]) or record["timed"]:
         return
-    step = "add an entry {what, why} to revisions: it draws fresh seeds and keeps the old verdict in the record"
-    if record["declaration_sha256"] != committed["declaration_sha256"]:
-        moved = [k for k in record["declaration"] if record["declaration"][k] != committed["declaration"].get(k)]
-        raise ClaimsError(f"{claim.path}: the declaration changed ({', '.join(moved) or 'defaults'}); {step}")
-    if record["trial_sha256"] != committed["trial_sha256"] and not record["timed"]:
+    if record["trial_sha256"] != committed["trial_sha256"]:
         for now, then in zip(record["conditions"], committed["conditions"], strict=True):
             if not _first_agree(now["outcomes"], then["outcomes"]):
-                raise ClaimsError(f"{claim.path}: the changed trial gives other outcomes in {now['name']}; {step}")
+                raise ClaimsError(f"{claim.path}: the changed trial gives other outcomes in {now['name']}; {STEP}")
 
 
 def _first_agree(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
@@ -281,7 +341,7 @@ def _flat(values: Sequence[Any]) -> list[float]:
     return [x for value in values for x in (value if isinstance(value, list) else [value])]
 
 
-def exit_code(drifts: Sequence[Drift], found: Mapping[str, Evidence], incomplete: bool) -> int:
+def exit_code(drifts: Sequence[Drift], incomplete: bool) -> int:
     """0 all as committed, 1 verdict drift, 3 a verdict became invalid, 4 incomplete; timed claims never change it."""
     if incomplete:
         return 4

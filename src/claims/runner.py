@@ -10,10 +10,11 @@ import numpy as np
 
 from claims import plan, statistics
 from claims.engine import Engine, WorkerDied
+from claims.errors import ClaimsError
 from claims.job import Job, Result
 from claims.plan import Cell
 from claims.schema import Claim
-from claims.statistics.controls import clearly_smaller, exact_names
+from claims.statistics.controls import behaves, exact_names
 from claims.store import Store
 
 CONTROL_LOOKS = (8, 16, 32)
@@ -31,6 +32,12 @@ class Settings:
     alpha: float = 0.01
     base_seed: int = 0
     seconds: float = 120.0
+
+
+def looks_of(claim: Claim, settings: Settings) -> tuple[int, ...]:
+    """The looks of the profile up to the claim's own cap, which is the only one where it comes first."""
+    cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
+    return tuple(n for n in settings.looks if n <= cap) or (cap,)
 
 
 @dataclass
@@ -74,11 +81,14 @@ class CellRun:
 
     def judge(self) -> statistics.Judgement:
         """The judgement at the current look, from all replicates so far."""
-        outcomes = self.outcomes()
-        self.judgement = statistics.judge(
-            self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
-            population=population(self.cell.real, outcomes),
-        )  # fmt: skip
+        try:
+            outcomes = self.outcomes()
+            self.judgement = statistics.judge(
+                self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
+                population=population(self.cell.real, outcomes),
+            )  # fmt: skip
+        except ValueError as error:
+            raise ClaimsError(f"{self.results[0].claim}, {self.cell.name}: {error}") from None
         return self.judgement
 
     def label(self, level: float) -> str:
@@ -91,6 +101,8 @@ def population(real: str | None, outcomes: Mapping[str, np.ndarray]) -> tuple[fl
     """Sizes of training and test set where a condition speaks of the population behind a data set."""
     if real != "population":
         return None
+    if not outcomes.keys() >= {"n_train", "n_test"}:  # where every replicate failed
+        return math.nan, math.nan
     return float(np.nanmean(outcomes["n_train"])), float(np.nanmean(outcomes["n_test"]))
 
 
@@ -130,18 +142,20 @@ class ClaimRun:
         self.done = False
         self.retried: set[str] = set()
         self.computed: list[Result] = []
-        cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
-        self.all_looks = tuple(n for n in settings.looks if n <= cap) or (cap,)
+        self.all_looks = looks_of(claim, settings)
         conditions = [cell for cell in plan.cells(claim) if cell.role == "condition"]
         close = settings.alpha / len(conditions)
         self.conditions = [self._run(cell, self.all_looks, close) for cell in conditions]
-        looks = tuple(n for n in CONTROL_LOOKS if n <= cap) or (cap,)
+        looks = tuple(n for n in CONTROL_LOOKS if n <= self.all_looks[-1]) or self.all_looks
         self.controls = [
             self._run(cell, looks, settings.alpha) for cell in plan.cells(claim) if cell.role != "condition"
         ]
 
     def _run(self, cell: Cell, looks: tuple[int, ...], close: float, rerun: bool = False) -> CellRun:
-        planned = (32,) if cell.real == "population" else statistics.planned_looks(self.rule, looks)
+        try:
+            planned = statistics.planned_looks(self.rule, looks, population=cell.real == "population")
+        except ValueError as error:
+            raise ClaimsError(f"{self.claim.path}: criterion: {error}") from None
         jobs = plan.CellJobs(self.claim, cell, self.settings.base_seed)
         return CellRun(cell, jobs, self.rule, planned, self.settings.alpha, close, rerun)
 
@@ -175,14 +189,8 @@ class ClaimRun:
 
     def passes(self, run: CellRun) -> tuple[bool, str]:
         """Whether a control behaves, and the reason in words."""
-        label = run.label(self.settings.alpha)
-        if run.cell.role == "positive":
-            return label == "holds", f"the criterion {_verb(label)} where the effect is known to be there"
-        if label == "undecided" and self._clearly_smaller(run):
-            return True, "undecided, but clearly smaller than where the criterion holds"
-        if label == "undecided":
-            return False, "control too weak: undecided, and not clearly smaller than where the criterion holds"
-        return label == "fails", f"the criterion {_verb(label)} where the mechanism is removed"
+        assert run.judgement is not None
+        return behaves(self.rule, run.cell.duty, run.judgement, self.settings.alpha, self._holding())
 
     def _active(self) -> list[CellRun]:
         return [run for run in (*self.conditions, *self.controls) if run.active]
@@ -227,23 +235,21 @@ class ClaimRun:
                 self.controls[index].at = -1  # `step` moves it to its first look
 
     def _extend(self, run: CellRun, conditions_done: bool) -> bool:
-        """Lets an undecided negative control run on to the full cap; False where that is over or not needed."""
+        """Lets an undecided negative control run on to the full cap; False where that is over or of no use."""
+        assert run.judgement is not None
         longer = statistics.planned_looks(self.rule, self.all_looks)
-        if run.target >= longer[-1] or (conditions_done and self._clearly_smaller(run)):
+        settled = conditions_done or run.cell.duty == "equal arms"
+        useless = run.cell.real == "population" or run.judgement.state == "broken"
+        if useless or run.target >= longer[-1] or (settled and self.passes(run)[0]):
             return False
         run.at, run.looks = longer.index(run.target), longer
         return True
 
-    def _clearly_smaller(self, run: CellRun) -> bool:
-        """Whether the control's interval lies on the far side of the smallest estimate among the holding conditions."""
-        verdict, control = self.verdict(), run.judgement
-        holding = {*verdict.holds, *verdict.holds_star}
-        judged = [r.judgement for r in self.conditions if r.cell.name in holding and r.judgement is not None]
-        return control is not None and all(clearly_smaller(self.rule, control, other) for other in judged)
-
-
-def _verb(label: str) -> str:
-    return {"holds": "holds", "fails": "fails", "undecided": "is undecided"}[label]
+    def _holding(self) -> list[statistics.Judgement]:
+        """The conditions in which the criterion holds so far."""
+        verdict = self.verdict()
+        names = {*verdict.holds, *verdict.holds_star}
+        return [r.judgement for r in self.conditions if r.cell.name in names and r.judgement is not None]
 
 
 @dataclass

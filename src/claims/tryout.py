@@ -18,7 +18,7 @@ from claims import plan, statistics, worker
 from claims.errors import ClaimsError
 from claims.fingerprint import call, load_trial
 from claims.job import Job, Result
-from claims.runner import Settings, outcome_arrays
+from claims.runner import Settings, looks_of, outcome_arrays
 from claims.schema import Claim
 from claims.statistics.criteria import leaf_criteria, leaves, tree
 
@@ -44,13 +44,10 @@ def report(claim: Claim, settings: Settings) -> str:
     """What the claim's trial will cost and would see, in a sentence.
 
     Raises:
-        ClaimsError: The trial breaks a rule; one line per fault.
+        ClaimsError: The trial breaks a rule; one line per fault of the first condition or control that shows one.
     """
-    load_trial(claim.trial)
-    faults: dict[str, str] = {}  # each told once, for the first cell that has it
-    tried = [_tried(claim, cell, settings.base_seed, faults) for cell in plan.cells(claim)]
-    if faults:
-        raise ClaimsError("\n".join(f"{claim.path}: {name}: {fault}" for fault, name in faults.items()))
+    load_trial(claim.trial)  # what an import does to the global random state is not the trial's doing
+    tried = [_tried(claim, cell, settings.base_seed) for cell in plan.cells(claim)]
     looks = _looks(claim, settings)
     typical = min(max(TYPICAL, looks[0]), looks[-1])
     cost, most = (f"{float(f'{sum(_seconds(one, n) for one in tried):.1g}'):g}" for n in (typical, looks[-1]))
@@ -60,8 +57,7 @@ def report(claim: Claim, settings: Settings) -> str:
 
 
 def _looks(claim: Claim, settings: Settings) -> tuple[int, ...]:
-    cap = min(claim.max_replicates or settings.looks[-1], settings.looks[-1])
-    return statistics.planned_looks(claim.criterion, [n for n in settings.looks if n <= cap] or [cap])
+    return statistics.planned_looks(claim.criterion, looks_of(claim, settings))
 
 
 def _seconds(one: Tried, replicates: int) -> float:
@@ -72,8 +68,8 @@ def _seconds(one: Tried, replicates: int) -> float:
 # The rules ---------------------------------------------------------------------------------------------------------
 
 
-def _tried(claim: Claim, cell: plan.Cell, base_seed: int, faults: dict[str, str]) -> Tried:
-    """Runs a cell twice with the same seeds, a batched one also seed by seed, and notes what it finds."""
+def _tried(claim: Claim, cell: plan.Cell, base_seed: int) -> Tried:
+    """Runs a cell twice with the same seeds, a batched one also seed by seed."""
     jobs = plan.jobs(claim, replace(cell, stream=STREAM), base_seed, SEEDS)
     before = _global_states()
     results = _run(jobs)
@@ -82,8 +78,8 @@ def _tried(claim: Claim, cell: plan.Cell, base_seed: int, faults: dict[str, str]
     if any(str(a.outcomes) != str(b.outcomes) for a, b in zip(results, again, strict=True)):
         told.append("the same seed gave other outcomes; draw everything from the seed")
     told += _neighbours(jobs[0]) if jobs[0].batched and not told else []
-    for fault in told:
-        faults.setdefault(fault, cell.name)
+    if told:
+        raise ClaimsError("\n".join(f"{claim.path}: {cell.name}: {fault}" for fault in told))
     cost = min(sum(r.cpu for r in some) for some in (results, again))
     if not jobs[0].batched:
         return Tried(cell, results, cost / len(jobs), 0.0)
@@ -115,7 +111,7 @@ def _changed(before: Mapping[str, Any]) -> bool:
 def _bad(jobs: Sequence[Job], results: Sequence[Result]) -> Iterator[str]:
     for result in results:
         if result.status != "ok":
-            yield f"{result.error}; mend it"
+            yield f"{result.error.removeprefix('BadOutcomeError: ')}; mend it"
             return
         for name in jobs[0].outcomes:
             if not np.isfinite(result.outcomes[name]).all():
@@ -163,5 +159,5 @@ def _seen(part: Mapping[str, Any], conditions: Sequence[Tried], reach: float) ->
         spread = max(math.sqrt(np.nanmean([np.var(leaf.score(one), ddof=1) for one in outcomes])) for leaf in found)
     amount = reach * spread * (math.sqrt(math.pi / 2) if found[0].test == "median" else 1.0)
     if found[0].scale == "ratio":
-        return f"a factor of {math.exp(amount):.3g} ({found[0].name})"
+        return f"a factor of {1 + float(f'{math.expm1(amount):.2g}'):g} ({found[0].name})"
     return f"an effect of {amount:.2g} ({found[0].name})"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from claims.statistics import judge
-from claims.statistics.controls import clearly_smaller, exact_names, parts
+from claims.statistics.controls import behaves, clearly_smaller, exact_names
 
 INF = math.inf
 DIFF: dict[str, Any] = {"kind": "diff", "a": "a", "b": "b", "better": "higher", "margin": 0.5}
@@ -18,10 +18,8 @@ EXACT: dict[str, Any] = {"kind": "identity", "outcome": "x", "value": 1.0}
 PAIR: dict[str, Any] = {"kind": "identity", "a": "p", "b": "q"}
 
 
-def test_parts_and_the_outcomes_of_identities() -> None:
+def test_the_outcomes_of_identities() -> None:
     nested = {"all": [DIFF, {"any": [EXACT, PAIR]}]}
-    assert list(parts(nested)) == [DIFF, EXACT, PAIR]
-    assert list(parts(DIFF)) == [DIFF]
     assert exact_names(nested) == {"x", "p", "q"}
     assert exact_names(DIFF) == frozenset()
 
@@ -103,3 +101,52 @@ def test_every_inner_point_must_be_smaller() -> None:
 
 def test_without_a_common_part_nothing_is_smaller() -> None:
     assert not clearly_smaller(DIFF, judged(DIFF, a=0.5), judged(LEVEL, x=1.0))
+
+
+HOLDS, FAILS, OPEN = 2.0, -1.0, 0.45
+NEGATIVE = {
+    HOLDS: (False, "the criterion holds where the mechanism is removed"),
+    FAILS: (True, "the criterion fails where the mechanism is removed"),
+}
+POSITIVE = {
+    HOLDS: (True, "the criterion holds where the effect is known to be there"),
+    FAILS: (False, "the criterion fails where the effect is known to be there"),
+    OPEN: (False, "the criterion is undecided where the effect is known to be there"),
+}
+
+
+@pytest.mark.parametrize("others", [(), (3.0,), (3.0, 0.5)])
+def test_a_decided_control_stands_for_itself(others: tuple[float, ...]) -> None:
+    holding = [judged(DIFF, a=mean) for mean in others]
+    for role, expected in (("negative", NEGATIVE), ("positive", POSITIVE)):
+        for mean, found in expected.items():
+            assert behaves(DIFF, role, judged(DIFF, a=mean), 0.01, holding) == found
+
+
+def test_an_undecided_negative_control_must_be_smaller_than_each_that_holds() -> None:
+    control = judged(DIFF, a=OPEN)
+    nowhere = "undecided, and the criterion holds nowhere that it could be compared with"
+    assert behaves(DIFF, "negative", control, 0.01, []) == (True, nowhere)
+    for means, passes in (((3.0,), True), ((0.5,), False), ((3.0, 0.5), False), ((3.0, 2.0), True)):
+        found = behaves(DIFF, "negative", control, 0.01, [judged(DIFF, a=mean) for mean in means])
+        assert found[0] is passes
+        assert found[1].startswith("undecided, but clearly smaller" if passes else "control too weak")
+
+
+def test_the_level_decides_what_is_undecided() -> None:
+    control = judged(DIFF, a=OPEN)
+    assert control.pf < 0.5
+    assert behaves(DIFF, "negative", control, control.pf, []) == NEGATIVE[FAILS]
+    assert behaves(DIFF, "negative", control, control.pf * (1 - 1e-9), [])[1].startswith("undecided")
+
+
+def test_equal_arms_need_only_not_hold() -> None:
+    for mean, word in ((HOLDS, "holds"), (FAILS, "fails"), (OPEN, "is undecided")):
+        found = behaves(DIFF, "equal arms", judged(DIFF, a=mean), 0.01, [judged(DIFF, a=0.5)])
+        assert found == (word != "holds", f"the criterion {word} where the arms are alike")
+
+
+def test_a_broken_control_does_not_behave() -> None:
+    broken = replace(judged(DIFF, a=OPEN), state="broken", reason="8 of 8 replicates failed")
+    for role in ("negative", "positive", "equal arms"):
+        assert behaves(DIFF, role, broken, 0.01, []) == (False, "8 of 8 replicates failed")

@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from claims.statistics import complete, curve_names, describe, outcome_names, planned_looks, statistical
+from claims.statistics import (
+    complete,
+    curve_names,
+    describe,
+    fails_for_equal_arms,
+    outcome_names,
+    planned_looks,
+    statistical,
+)
 from claims.statistics.course import leaf_looks
 from claims.statistics.criteria import KINDS, Group, Leaf, leaf_criteria, leaves, own_test, tree
 
@@ -155,6 +163,52 @@ def test_only_identity_is_not_statistical() -> None:
     assert [statistical(one) for one in ALL] == [one["kind"] != "identity" for one in ALL]
     assert not statistical({"all": [SAME, {"any": [PAIR]}]})
     assert statistical({"all": [SAME, DIFF]})
+
+
+@pytest.mark.parametrize(
+    ("criterion", "fails"),
+    [
+        *((one, one["kind"] in ("diff", "ratio", "winrate", "best")) for one in ALL),
+        (DIFF | {"margin": 0.0}, True),
+        (RATIO | {"range": [1.0, INF]}, True),
+        (RATIO | {"range": [0.9, INF]}, False),
+        (RATIO | {"range": [0.0, 1.0]}, True),
+        (RATIO | {"range": [0.0, 1.1]}, False),
+        (WINS | {"above": 0.49}, False),
+        (EQUIV | {"scale": "ratio"}, False),
+        ({"all": [DIFF, EQUIV]}, True),
+        ({"any": [DIFF, EQUIV]}, False),
+        ({"any": [DIFF, BEST]}, True),
+        ({"all": [LEVEL, EQUIV, {"any": [DIFF, LEVEL]}]}, False),
+    ],
+)
+def test_where_equal_arms_cannot_meet_the_criterion(criterion: Any, fails: bool) -> None:
+    arms = {name for name in outcome_names(criterion) if name not in ("slope", "y", "stuck", "share")}
+    assert fails_for_equal_arms(complete(criterion), arms) is fails
+    assert not fails_for_equal_arms(complete(criterion), ())
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "equal"),
+    [
+        ("new", "old", True),
+        ("new_loss", "old_loss", True),
+        ("new_loss", "old_gain", False),
+        ("new_loss", "old", False),
+        ("new_loss", "new", False),
+        ("new_train_loss", "new_loss", False),
+        ("new_big_loss", "old_loss", True),
+        ("new_big", "new", True),
+        ("other", "another", False),
+        ("new", "other", False),
+        ("newer", "older", False),
+    ],
+)
+def test_only_the_same_measure_of_two_arms_becomes_equal(a: str, b: str, equal: bool) -> None:
+    for arms in (("new", "old", "new_big"), ("new_big", "new", "old")):
+        assert fails_for_equal_arms(complete(DIFF | {"a": a, "b": b}), arms) is equal
+    several = BEST | {"a": a, "rivals": ["else", b]}
+    assert fails_for_equal_arms(complete(several), ("new", "old", "new_big")) is equal
 
 
 def test_simple_criteria_are_read_from_left_to_right() -> None:

@@ -876,6 +876,29 @@ def test_exchanged_arms_exchange_the_answers(seed: int, n: int) -> None:
     assert numbers(one) == numbers(lower)
 
 
+@pytest.mark.parametrize(
+    ("criterion", "mirrored"),
+    [
+        (DIFF | {"margin": 0.0}, True),
+        (WINS, True),
+        ({"kind": "ratio", "a": "a", "b": "b", "range": [1.0, INF]}, True),
+        ({"kind": "ratio", "a": "a", "b": "b", "range": [1.0, INF], "estimator": "median"}, True),
+        (BEST | {"rivals": ["b"]}, True),
+        ({"kind": "equiv", "a": "a", "b": "b", "margin": 0.5}, False),
+        ({"kind": "equiv", "a": "a", "b": "b", "margin": 0.5, "scale": "ratio"}, False),
+        ({"kind": "identity", "a": "a", "b": "b", "tol": 0.5, "n": 32}, False),
+    ],
+)
+@pytest.mark.parametrize("effect", [0.0, 0.3, 1.0])
+def test_exchanged_arms_once_for_each_kind(criterion: dict[str, Any], mirrored: bool, effect: float) -> None:
+    """Where no effect is the cut the two answers change places; where arms are compared without a side nothing does."""
+    a, b = np.exp(normal(32, mean=effect, seed=1)), np.exp(normal(32, seed=2))
+    one, two = judged(criterion, a=a, b=b), judged(criterion, a=b, b=a)
+    expected = [two.pf, two.ph, two.fail_cp, two.hold_cp] if mirrored else numbers(two)
+    assert numbers(one) == pytest.approx(expected, rel=1e-9)
+    assert effect == 0 or not mirrored or one.ph < two.ph
+
+
 @PROPERTY
 @given(seed=SEEDS, scale=st.floats(0.01, 100), shift=st.floats(-50, 50))
 def test_units_do_not_matter(seed: int, scale: float, shift: float) -> None:

@@ -1,10 +1,7 @@
 """Evidence -> Markdown pages, figures and files for machines, without compute and byte for byte the same each time."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +11,8 @@ from claims import evidence
 from claims.errors import ClaimsError
 from claims.evidence import write_text as write
 from claims.guide import Guide
+from claims.processes import mapped
 from claims.report import export, figures, markdown
-
-# Starting workers costs as much as drawing so many figures.
-ALONE = 40
 
 
 @dataclass(frozen=True)
@@ -80,11 +75,7 @@ def _draw(reports: Path, claims: Iterable[str]) -> Iterator[str]:
         file = reports / "figures" / f"{claim}.svg"
         if not file.is_file() or f"<dc:identifier>{stamp}<" not in file.read_text(encoding="utf-8", errors="replace"):
             stale.append((reports / "evidence" / f"{claim}.json", stamp))
-    if len(stale) > ALONE and (os.cpu_count() or 1) > 1:
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            drawn = list(pool.map(_drawn, *zip(*stale, strict=True), chunksize=8))
-    else:
-        drawn = [_drawn(*one) for one in stale]
+    drawn = mapped(_drawn, *zip(*stale, strict=True)) if stale else ()
     for (path, _), text in zip(stale, drawn, strict=True):
         name = f"figures/{path.parent.name}/{path.stem}.svg"
         if write(reports / name, text):

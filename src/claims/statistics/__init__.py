@@ -1,6 +1,14 @@
 """Decision engine: from outcomes and a criterion to p-values, labels and verdicts. Imports numpy and scipy only."""
 
-from claims.statistics.criteria import complete, curve_names, describe, outcome_names, statistical
+from claims.statistics.criteria import (
+    complete,
+    curve_names,
+    describe,
+    fails_for_equal_arms,
+    leaf_criteria,
+    outcome_names,
+    statistical,
+)
 from claims.statistics.judge import Judgement, LeafResult, Look, judge, planned_looks
 from claims.statistics.verdict import (
     ErrorStatement,
@@ -25,8 +33,10 @@ __all__ = [
     "curve_names",
     "describe",
     "error_statement",
+    "fails_for_equal_arms",
     "judge",
     "label",
+    "leaf_criteria",
     "outcome_names",
     "planned_looks",
     "sensitivity",

@@ -8,7 +8,7 @@ Outcomes map names to arrays whose last axis is the replicate (curves: last but 
 import difflib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -346,6 +346,28 @@ def tree(criterion: Criterion, points: Mapping[str, int]) -> Tree:
 def leaves(node: Tree) -> tuple[Leaf, ...]:
     """Leaves from left to right."""
     return (node,) if isinstance(node, Leaf) else tuple(leaf for part in node.parts for leaf in leaves(part))
+
+
+def fails_for_equal_arms(criterion: Criterion, arms: Collection[str]) -> bool:
+    """Whether a completed criterion cannot hold where all arms are alike: no effect lies outside its region.
+
+    An outcome belongs to an arm by its name, `arm` or `arm_measure`; only the same measure of two arms becomes equal.
+    """
+    for word, joined in (("all", any), ("any", all)):
+        if word in criterion:
+            return joined(fails_for_equal_arms(part, arms) for part in criterion[word])
+    if "a" not in criterion:
+        return False
+    others = criterion.get("rivals", [criterion.get("b")])
+    equal = [_measure(criterion["a"], arms) == _measure(other, arms) != "" for other in others]
+    parts = zip(leaves(_grown(criterion, {})), equal, strict=True)
+    return any(alike and (leaf.null <= leaf.lo or leaf.null >= leaf.hi) for leaf, alike in parts)
+
+
+def _measure(outcome: str, arms: Collection[str]) -> str:
+    """What an outcome measures, without its arm; empty where it belongs to none."""
+    arm = max((arm for arm in arms if f"{outcome}_".startswith(f"{arm}_")), key=len, default=None)
+    return "" if arm is None else f"{outcome}_".removeprefix(f"{arm}")
 
 
 def _numbered(node: Tree, numbers: Iterator[int]) -> Tree:

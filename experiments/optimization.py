@@ -1,0 +1,535 @@
+"""Trials on how networks are trained: momentum, schedules, batch sizes, the order of rows, Adam's default rate."""
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import lr_scheduler
+
+from experiments.common import layers, networks, streams, training
+from experiments.common.data import bundled
+from experiments.common.networks import Rows
+
+Net = layers.Layer
+SHAPE = {"n_features": 20, "n_informative": 10}  # of generated data
+
+
+def multilayer(columns: int, hidden: Sequence[int], outs: int) -> Net:
+    """Fully connected layers with rectified units between them; no hidden layer makes a linear model."""
+    widths = pairwise((columns, *hidden, outs))
+    return layers.chain(*[layer for pair in widths for layer in (layers.relu, layers.linear(*pair))][1:])
+
+
+def chosen(valid: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
+    """Per replicate the values at the learning rate with the best validation score.
+
+    Args:
+        valid: Scores, (rates, replicates), higher is better; NaN loses.
+        values: Arrays of the same shape.
+    """
+    best = np.nan_to_num(valid, nan=-np.inf).argmax(axis=0)
+    return [value[best, np.arange(value.shape[1])] for value in values]
+
+
+# Momentum ----------------------------------------------------------------------------------------------------------
+
+
+def steps_to_loss(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    n_train: int = 400,
+    n_classes: int = 2,
+    flip_y: float = 0.01,
+    hidden: Sequence[int] = (32,),
+    size: int = 32,
+    condition: float = 1.0,
+    rates: Sequence[float],
+    momentum: float = 0.9,
+    n_steps: int = 400,
+    every: int = 4,
+    near: float = 0.02,
+) -> dict[str, np.ndarray]:
+    """Steps that SGD needs without and with momentum to come down to the same training loss, each at its best rate.
+
+    The loss to reach lies near the lowest that plain SGD sees with any rate within half of the steps; where momentum
+    never gets there it counts as all steps, twice as slow.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate; both arms share them.
+        data: `generated`, `digits`, or `quadratic`: noiseless least squares on columns whose scales give the curvature
+            the ratio `condition` between its largest and smallest value, the largest being 1.
+        n_train: Training rows.
+        n_classes: Classes; 10 for digits.
+        flip_y: Share of generated rows whose class is drawn at random.
+        hidden: Units per hidden layer.
+        size: Rows of a minibatch; a quadratic takes all.
+        condition: Of a quadratic.
+        rates: Learning rates tried by both arms.
+        momentum: Of the arm that has it.
+        n_steps: Steps of each training.
+        every: Steps between two looks at the loss.
+        near: How near, as a share of the way down from the first loss.
+
+    Returns:
+        `plain` and `momentum`, in steps; `plain_rate` and `momentum_rate`: the rates that got there first.
+    """
+    if data == "quadratic":
+        train, loss, net, size = _quadratic(seeds, n_train, condition), _squared, WEIGHTED_SUM, n_train
+    else:
+        (train,) = networks.classification(seeds, (n_train,), data, n_classes=n_classes, flip_y=flip_y, **SHAPE)
+        loss, net = networks.cross_entropy, multilayer(train[0].shape[2], hidden, n_classes)
+    start, steps = layers.initial(net, seeds), networks.batches(seeds, n_train, size, n_steps)
+    curves = {}
+    for arm, share in {"plain": 0.0, "momentum": momentum}.items():
+        seen: list[np.ndarray] = []
+
+        def watch(done: int, fits: list[layers.Weights], seen: list[np.ndarray] = seen) -> None:
+            seen.append(np.stack([training.mean_loss(net, fit, train, loss) for fit in fits]))
+
+        training.fit(net, start, train, steps, rates, loss=loss, momentum=share, watch=watch, every=every)
+        curves[arm] = np.nan_to_num(np.array(seen), nan=np.inf)  # (looks, rates, replicates)
+    lowest = curves["plain"][: len(curves["plain"]) // 2].min(axis=(0, 1))
+    target = lowest + near * (curves["plain"][0, 0] - lowest)
+    outcomes = {}
+    for arm, curve in curves.items():
+        there = curve <= target
+        looks = np.where(there.any(axis=0), there.argmax(axis=0), len(curve) - 1)  # (rates, replicates)
+        outcomes[arm] = np.minimum(looks.min(axis=0) * every, n_steps).astype(float)
+        outcomes[f"{arm}_rate"] = np.asarray(rates)[looks.argmin(axis=0)]
+    return outcomes
+
+
+def _quadratic(seeds: Sequence[int], rows: int, condition: float) -> Rows:
+    drawn = []
+    for rng in networks.generators(seeds, networks.DATA):
+        directions = np.linalg.qr(rng.normal(size=(rows, 20)))[0] * np.sqrt(rows / 2)  # curvature 1 in each
+        X = directions * np.sqrt(np.geomspace(1, 1 / condition, 20))
+        drawn.append((X, X @ rng.normal(size=20) * 3))
+    x, y = (torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*drawn, strict=True))
+    return x, y
+
+
+WEIGHTED_SUM = layers.Layer(
+    lambda rng: [layers.parameter(np.zeros((1, 20)))], lambda weights, x, noise: next(weights) @ x
+)
+
+
+def _squared(raw: Tensor, y: Tensor) -> Tensor:
+    return (raw[:, 0] - y).square().mean(1)
+
+
+# Schedules ---------------------------------------------------------------------------------------------------------
+
+
+def accuracy_by_schedule(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    n_train: int = 400,
+    n_valid: int = 300,
+    n_test: int = 1000,
+    n_classes: int = 2,
+    flip_y: float = 0.01,
+    hidden: Sequence[int] = (32,),
+    optimizer: str = "sgd",
+    momentum: float = 0.9,
+    rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3),
+    size: int = 32,
+    n_steps: int = 300,
+) -> dict[str, np.ndarray]:
+    """Accuracy on test rows after the last step under a constant and under falling learning rates, in [0, 1].
+
+    All arms share weights and minibatches; each takes the (first) rate that is best for it on the validation rows.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate.
+        data: `generated` or `digits`.
+        n_train: Training rows.
+        n_valid: Validation rows.
+        n_test: Test rows.
+        n_classes: Classes; 10 for digits.
+        flip_y: Share of generated rows whose class is drawn at random, test rows included.
+        hidden: Units per hidden layer.
+        optimizer: `sgd` or `adam`.
+        momentum: Of SGD.
+        rates: Learning rates tried by every arm.
+        size: Rows of a minibatch.
+        n_steps: Steps of each training; the schedules fall over all of them.
+
+    Returns:
+        `constant`, `cosine` (half a cosine down to 0) and `step` (a tenth at each third); with `_loss` their
+        cross-entropy on the training rows, in nats.
+    """
+    sizes = (n_train, n_valid, n_test)
+    train, valid, test = networks.classification(seeds, sizes, data, n_classes=n_classes, flip_y=flip_y, **SHAPE)
+    net = multilayer(train[0].shape[2], hidden, n_classes)
+    start, steps = layers.initial(net, seeds), networks.batches(seeds, n_train, size, n_steps)
+    options = {"momentum": momentum} if optimizer == "sgd" else {}
+    outcomes = {}
+    for arm in ("constant", "cosine", "step"):
+        plan = training.SCHEDULES[arm]
+        fits = training.fit(net, start, train, steps, rates, optimizer=optimizer, schedule=plan, **options)
+        valid_scores, test_scores = (
+            np.stack([training.accuracy(net, fit, rows) for fit in fits]) for rows in (valid, test)
+        )
+        losses = np.stack([training.mean_loss(net, fit, train) for fit in fits])
+        outcomes[arm], outcomes[f"{arm}_loss"] = chosen(valid_scores, test_scores, losses)
+    return outcomes
+
+
+def _one_cycle(rule: torch.optim.Optimizer, steps: int) -> lr_scheduler.LRScheduler:
+    """OneCycleLR as torch has it, momentum between 0.85 and 0.95 included."""
+    return lr_scheduler.OneCycleLR(rule, [group["lr"] for group in rule.param_groups], steps)
+
+
+def epochs_to_accuracy(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    n_train: int = 400,
+    n_valid: int = 300,
+    n_test: int = 1000,
+    n_classes: int = 2,
+    flip_y: float = 0.01,
+    hidden: Sequence[int] = (32,),
+    optimizer: str = "sgd",
+    rates: Sequence[float] = (0.03, 0.1, 0.3, 1.0),
+    budgets: Sequence[int] = (1, 2, 4, 8, 16, 32),
+    short: float = 0.01,
+    cycle: bool = True,
+) -> dict[str, np.ndarray]:
+    """Length of the shortest training that reaches an accuracy on test rows, under one cycle and two other schedules.
+
+    The accuracy to reach is that of the longest training at a constant rate, less a little. Every budget is a training
+    of its own over which the schedule runs; each schedule takes, for each budget, the rate (for one cycle the largest)
+    that is best for it on the validation rows. Between two budgets the length is interpolated, in logarithms; a
+    schedule that never gets there counts as the longest training.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate.
+        data: `generated` or `digits`.
+        n_train: Training rows.
+        n_valid: Validation rows.
+        n_test: Test rows.
+        n_classes: Classes; 10 for digits.
+        flip_y: Share of generated rows whose class is drawn at random, test rows included.
+        hidden: Units per hidden layer.
+        optimizer: `sgd` (momentum 0.9) or `adam`.
+        rates: Learning rates tried by every schedule.
+        budgets: Epochs, rising; minibatches of 32.
+        short: How much less accuracy than the longest training at a constant rate has.
+        cycle: Whether the first arm has one cycle; if not, it has a constant rate under that name.
+
+    Returns:
+        `one_cycle`, `constant` and `step` (a tenth at each third), in epochs.
+    """
+    sizes = (n_train, n_valid, n_test)
+    train, valid, test = networks.classification(seeds, sizes, data, n_classes=n_classes, flip_y=flip_y, **SHAPE)
+    net = multilayer(train[0].shape[2], hidden, n_classes)
+    start, an_epoch = layers.initial(net, seeds), n_train // 32
+    steps = networks.batches(seeds, n_train, 32, an_epoch * budgets[-1])
+    options = {"momentum": 0.9} if optimizer == "sgd" else {}
+    plans = {name: training.SCHEDULES[name] for name in ("constant", "step")}
+    plans["one_cycle"] = _one_cycle if cycle else plans["constant"]
+    curves: dict[str, np.ndarray] = {}
+    for arm, plan in plans.items():
+        reached = []
+        for budget in budgets:
+            part = steps[: an_epoch * budget]
+            fits = training.fit(net, start, train, part, rates, optimizer=optimizer, schedule=plan, **options)
+            scores = [np.stack([training.accuracy(net, fit, rows) for fit in fits]) for rows in (valid, test)]
+            reached += chosen(*scores)
+        curves[arm] = np.array(reached)  # (budgets, replicates)
+    target = curves["constant"][-1] - short
+    return {arm: _crossing(np.log(budgets), curve, target) for arm, curve in curves.items()}
+
+
+def _crossing(x: np.ndarray, curves: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Exponential of x where each curve first reaches its target, (replicates,); of the last x where it never does."""
+    found = []
+    for curve, height in zip(curves.T, target, strict=True):
+        first = int(np.argmax(curve >= height)) if (curve >= height).any() else len(x) - 1
+        before = max(first - 1, 0)
+        rise = curve[first] - curve[before]
+        share = np.clip((height - curve[before]) / rise, 0, 1) if rise > 0 else 1.0
+        found.append(x[before] + share * (x[first] - x[before]))
+    return np.exp(found)
+
+
+# Size of a batch ---------------------------------------------------------------------------------------------------
+
+
+def seconds_to_loss(
+    seed: int,
+    *,
+    model: str,
+    data: str = "generated",
+    n: int = 2000,
+    columns: int = 20,
+    gap: float = 0.05,
+    rates: Sequence[float] = (0.03, 0.1, 0.3, 1.0, 3.0),
+    largest: int = 0,
+    limit: float = 1.0,
+) -> dict[str, float]:
+    """CPU seconds that gradient descent needs to a training loss, by rows per step, each at its fastest rate.
+
+    The loss to reach lies `gap` of the way from the lowest known to the first. Looking at the loss is not timed. Each
+    arm is stopped after `limit` CPU seconds of steps and counts as that long.
+
+    Args:
+        seed: Draws data, weights and batches; all arms share data and weights.
+        model: `linear` (logistic regression) or `network` (one hidden layer of 32).
+        data: `generated` (a linear rule with 10 % wrong classes) or `digits` (0 to 4 against 5 to 9).
+        n: Rows; of digits at most 1,797.
+        columns: Columns generated.
+        gap: How near to the lowest loss, as a share.
+        rates: Learning rates tried by every arm.
+        largest: Rows per step of the arm called `full`; 0 for all.
+        limit: Longest training, in CPU seconds.
+
+    Returns:
+        `single` (one row per step), `mini` (32) and `full`, in CPU seconds.
+    """
+    data_seed, start_seed, step_seed = streams(seed, 3)
+    X, y = _signs(data_seed, data, n, columns)
+    rng = np.random.default_rng(start_seed)
+    widths = {"linear": (), "network": (32,)}[model]
+    start = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in pairwise((X.shape[1], *widths, 1))]
+    first = _log_loss(start, X, y)
+    lowest = min(_settled(start, X, y, rate, step_seed) for rate in rates)
+    target = lowest + gap * (first - lowest)
+    outcomes = {}
+    for arm, size in {"single": 1, "mini": 32, "full": largest or len(X)}.items():
+        best = limit
+        for rate in rates:
+            best = min(best, _seconds(start, X, y, size, rate, target, best, step_seed))
+        outcomes[arm] = best
+    return outcomes
+
+
+def _signs(seed: int, data: str, n: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows with a column of ones, and classes 0 and 1."""
+    rng = np.random.default_rng(seed)
+    if data == "digits":
+        X, digits = bundled("digits")
+        rows = rng.permutation(len(X))[:n]
+        X, y = X[rows] - X.mean(), digits[rows] > 4
+    else:
+        X = rng.normal(size=(n, columns))
+        y = (X @ rng.normal(size=columns) > 0) ^ (rng.random(n) < 0.1)
+    return np.c_[X, np.ones(len(X))], y.astype(float)
+
+
+def _forward(weights: Sequence[np.ndarray], X: np.ndarray) -> list[np.ndarray]:
+    """Inputs of each layer, then the probability of class 1."""
+    found = [X]
+    for layer in weights[:-1]:
+        found.append(np.maximum(found[-1] @ layer, 0))
+    return [*found, 1 / (1 + np.exp(-np.clip(found[-1] @ weights[-1], -30, 30)))]
+
+
+def _log_loss(weights: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray) -> float:
+    right = np.abs(_forward(weights, X)[-1][:, 0] - (1 - y))
+    return float(-np.log(np.maximum(right, 1e-13)).mean())
+
+
+def _stepped(weights: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, rate: float) -> None:
+    """One step of gradient descent, in place."""
+    *inputs, share = _forward(weights, X)
+    back = (share - y[:, None]) * (rate / len(y))
+    for place in range(len(weights) - 1, -1, -1):
+        below = (back @ weights[place].T) * (inputs[place] > 0) if place else back
+        weights[place][...] -= inputs[place].T @ back
+        back = below
+
+
+def _settled(start: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, rate: float, seed: int) -> float:
+    """Loss after 3,000 minibatches of 64 at a rate that falls to nothing."""
+    weights, rng = [layer.copy() for layer in start], np.random.default_rng(seed)
+    for step in range(3000):
+        rows = rng.integers(len(X), size=64)
+        _stepped(weights, X[rows], y[rows], rate * (1 - step / 3000))
+    loss = _log_loss(weights, X, y)
+    return loss if np.isfinite(loss) else np.inf
+
+
+def _seconds(
+    start: Sequence[np.ndarray],
+    X: np.ndarray,
+    y: np.ndarray,
+    size: int,
+    rate: float,
+    target: float,
+    limit: float,
+    seed: int,
+) -> float:
+    """CPU seconds of steps until the loss, looked at whenever a tenth more steps are done, is at the target."""
+    weights, rng = [layer.copy() for layer in start], np.random.default_rng(seed)
+    spent, done = 0.0, 0
+    while spent < limit:
+        steps = max(1, done // 10)
+        drawn = rng.integers(len(X), size=(steps, size)) if size < len(X) else [slice(None)] * steps
+        begin = time.process_time()
+        for rows in drawn:
+            _stepped(weights, X[rows], y[rows], rate)
+        spent += time.process_time() - begin
+        done += steps
+        if _log_loss(weights, X, y) <= target:
+            return min(spent, limit)
+    return limit
+
+
+# Order of the rows -------------------------------------------------------------------------------------------------
+
+
+def accuracy_by_order(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    n_train: int = 800,
+    n_test: int = 1000,
+    n_informative: int = 15,
+    n_classes: int = 3,
+    flip_y: float = 0.01,
+    hidden: Sequence[int] = (64, 32),
+    rate: float = 0.001,
+    size: int = 32,
+    epochs: int = 12,
+    ordered: bool = True,
+) -> dict[str, np.ndarray]:
+    """Accuracy on test rows after as many steps with rows from easy to hard and in random order, in [0, 1].
+
+    A row's difficulty is its loss under networks of the same kind trained on the other half of the training rows in
+    random order. All arms start at the same weights and take as many minibatches with Adam.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate.
+        data: `generated` or `digits`.
+        n_train: Training rows.
+        n_test: Test rows.
+        n_informative: Columns of 20 generated that carry the classes.
+        n_classes: Classes; 10 for digits.
+        flip_y: Share of generated rows whose class is drawn at random, test rows included.
+        hidden: Units per hidden layer.
+        rate: Learning rate.
+        size: Rows of a minibatch.
+        epochs: Passes over the training rows, as many steps for every arm; a multiple of 3.
+        ordered: Whether difficulties order the rows; if not, random numbers do.
+
+    Returns:
+        `staged`: three stages with the easiest third, two thirds and all rows, shuffled within each. `sorted`: every
+        epoch from the easiest row to the hardest. `shuffled`: random order. `reversed`: stages from the hardest.
+    """
+    shape = {"n_features": 20, "n_informative": n_informative, "n_classes": n_classes, "flip_y": flip_y}
+    train, test = networks.classification(seeds, (n_train, n_test), data, **shape)
+    net = multilayer(train[0].shape[2], hidden, n_classes)
+    start, n_steps = layers.initial(net, seeds), n_train // size * epochs
+    if ordered:
+        hardness = _hardness(net, seeds, start, train, size, n_steps, rate)
+    else:
+        hardness = np.stack([rng.random(n_train) for rng in networks.generators(seeds, networks.MASKS)])
+    order = hardness.argsort(axis=1)
+    plans = {
+        "staged": _stages(seeds, order, size, n_steps),
+        "sorted": _every_epoch(order, size, n_steps),
+        "shuffled": networks.batches(seeds, n_train, size, n_steps),
+        "reversed": _stages(seeds, order[:, ::-1], size, n_steps),
+    }
+    outcomes = {}
+    for arm, steps in plans.items():
+        (fit,) = training.fit(net, start, train, steps, [rate], optimizer="adam")
+        outcomes[arm] = training.accuracy(net, fit, test)
+    return outcomes
+
+
+def _hardness(
+    net: Net, seeds: Sequence[int], start: layers.Weights, train: Rows, size: int, n_steps: int, rate: float
+) -> np.ndarray:
+    """Loss of each training row under a network trained on the half that it is not in, (replicates, rows)."""
+    half = train[0].shape[1] // 2
+    parts = [tuple(part[:, rows].contiguous() for part in train) for rows in (slice(half), slice(half, None))]
+    losses = []
+    for fitted, judged in (parts[::-1], parts):
+        steps = networks.batches(seeds, half, size, n_steps // 2)
+        (fit,) = training.fit(net, start, fitted, steps, [rate], optimizer="adam")
+        raw = training.outputs(net, fit, judged[0])
+        losses.append(torch.nn.functional.cross_entropy(raw, judged[1], reduction="none").numpy())
+    return np.concatenate(losses, axis=1)
+
+
+def _stages(seeds: Sequence[int], order: np.ndarray, size: int, n_steps: int) -> Tensor:
+    """Minibatches from the first third of the order, then from two thirds, then from all; a third of the steps each."""
+    parts = []
+    for stage in (1, 2, 3):
+        rows = order.shape[1] * stage // 3
+        places = networks.batches([streams(seed, 3)[stage - 1] for seed in seeds], rows, size, n_steps // 3)
+        parts.append(np.take_along_axis(order[None], places.numpy(), axis=2))
+    return torch.from_numpy(np.concatenate(parts))
+
+
+def _every_epoch(order: np.ndarray, size: int, n_steps: int) -> Tensor:
+    kept = order[:, : order.shape[1] // size * size]
+    one = kept.reshape(len(order), -1, size).swapaxes(0, 1)  # (steps of an epoch, replicates, size)
+    return torch.from_numpy(np.tile(one, (-(-n_steps // len(one)), 1, 1))[:n_steps].copy())
+
+
+# Adam's default ----------------------------------------------------------------------------------------------------
+
+
+def adam_default_shortfall(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    n_train: int = 400,
+    n_valid: int = 300,
+    n_test: int = 1000,
+    n_classes: int = 2,
+    flip_y: float = 0.01,
+    hidden: Sequence[int] = (32,),
+    default: float = 0.001,
+    adam_rates: Sequence[float] = (0.0003, 0.001, 0.003, 0.01, 0.03),
+    sgd_rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3),
+    epochs: int = 40,
+) -> dict[str, np.ndarray]:
+    """Accuracy on test rows that Adam with its default rate lacks against the best tuned of Adam and SGD with momentum.
+
+    All start at the same weights and see the same minibatches of 32. Every training is stopped at its best epoch on the
+    validation rows, so that none is judged after it has begun to overfit; the validation rows choose among rates and
+    optimizers as well.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate.
+        data: `generated` or `digits`.
+        n_train: Training rows.
+        n_valid: Validation rows.
+        n_test: Test rows.
+        n_classes: Classes; 10 for digits.
+        flip_y: Share of generated rows whose class is drawn at random, test rows included.
+        hidden: Units per hidden layer; none for a linear model.
+        default: Rate of Adam that is not tuned, one of `adam_rates`.
+        adam_rates: Rates tried for Adam.
+        sgd_rates: Rates tried for SGD with momentum 0.9.
+        epochs: Passes over the training rows.
+
+    Returns:
+        `shortfall`: tuned less default, in [-1, 1]. `adam_default`, `adam_tuned`, `sgd_tuned`: accuracies.
+    """
+    sizes = (n_train, n_valid, n_test)
+    train, valid, test = networks.classification(seeds, sizes, data, n_classes=n_classes, flip_y=flip_y, **SHAPE)
+    net = multilayer(train[0].shape[2], hidden, n_classes)
+    start, an_epoch = layers.initial(net, seeds), n_train // 32
+    steps = networks.batches(seeds, n_train, 32, an_epoch * epochs)
+    scores, tested = {}, {}
+    for optimizer, rates, options in (("adam", adam_rates, {}), ("sgd", sgd_rates, {"momentum": 0.9})):
+        best = training.Best(lambda weights: training.accuracy(net, weights, valid))
+        training.fit(net, start, train, steps, rates, optimizer=optimizer, watch=best, every=an_epoch, **options)
+        scores[optimizer] = best.scores
+        tested[optimizer] = np.stack([training.accuracy(net, fit, test) for fit in best.weights])
+    tuned = chosen(*(np.concatenate([found["adam"], found["sgd"]]) for found in (scores, tested)))[0]
+    default_accuracy = tested["adam"][list(adam_rates).index(default)]
+    by_optimizer = {f"{name}_tuned": chosen(scores[name], tested[name])[0] for name in scores}
+    return {"adam_default": default_accuracy, **by_optimizer, "shortfall": tuned - default_accuracy}
