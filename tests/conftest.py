@@ -22,8 +22,8 @@ TRIALS = '''
 """Trials of known truth."""
 
 import os
-import signal
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -57,16 +57,34 @@ def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
     """Goes wrong in the way that `kind` says."""
     if kind == "raises" and seed % 4 == 0:
         raise ValueError("no convergence")
-    if kind == "aborts" and seed % 4 == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if kind == "hangs" and seed % 4 == 0:
-        time.sleep(1000)
+    if kind == "aborts" and seed % 8 == 0:
+        os.abort()
+    if kind == "hangs" and seed % 8 == 0:
+        sum(range(10**15))  # in C, with the interpreter's lock held
+    if kind == "hungry" and seed % 4 == 0:
+        kept = []
+        while True:
+            kept.append(b"x" * 10**7)
     if kind == "slow":
         time.sleep(0.2)
     if kind == "nan":
         return {"treated": float("nan"), "plain": 0.0}
-    if kind == "hungry" and seed % 4 == 0:
-        return {"treated": float(len(bytearray(10**12))), "plain": 0.0}
+    if kind == "name":
+        return {"treatd": 1.0, "plain": 0.0}
+    if kind == "shape":
+        return {"treated": [1.0, 2.0], "plain": 0.0}
+    return shifted(seed, shift=shift)
+
+
+def steady(seed: int, *, shift: float, size: int) -> dict[str, float]:
+    """`shifted` in 10 ms; a file named by the process says what is under way, another has a byte for each call."""
+    with open("calls", "ab") as calls:
+        calls.write(b".")
+    mark = Path("marks", str(os.getpid()))
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text(f"{seed} {shift} {size}")
+    time.sleep(0.01)
+    mark.write_text("")
     return shifted(seed, shift=shift)
 '''
 
@@ -151,10 +169,8 @@ class Project:
         )
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+def new_project(root: Path) -> Project:
     """An empty project: the real configuration, no claims, an empty ledger, and the trials of known truth."""
-    root = tmp_path / "project"
     for part in ("config.yaml", "profile", "engine", "tracking", "guide/sections.yaml"):
         source, target = ROOT / "conf" / part, root / "conf" / part
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +184,11 @@ def project(tmp_path: Path) -> Project:
     (root / "experiments" / "__init__.py").write_text("", encoding="utf-8")
     (root / "experiments" / "toy.py").write_text(TRIALS, encoding="utf-8")
     return Project(root)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return new_project(tmp_path / "project")
 
 
 @pytest.fixture

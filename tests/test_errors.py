@@ -247,18 +247,3 @@ def test_two_claims_of_one_id(project, told_in_process):
     project.claim("toy/some-claim", GOOD)
     project.claim("other/some-claim", GOOD)
     assert "the id 'some-claim' is already taken by other/some-claim" in told_in_process("check")
-
-
-@pytest.mark.parametrize("place", ["build", "build/store.sqlite", "build/reproduction"])
-def test_a_place_that_cannot_be_written(project, seen, place):
-    """A file where a folder should be, or a folder where a file should be: one line, and no evidence lost."""
-    project.claim("toy/some-claim", GOOD)
-    path = project.root / place
-    path.parent.mkdir(exist_ok=True)
-    if place == "build/store.sqlite":
-        path.mkdir()
-    else:
-        path.write_text("in the way")
-    done = project.run("reproduce", "profile=standard")
-    assert done.returncode == 2
-    assert "cannot be" in seen(done)

@@ -1,5 +1,6 @@
 """Where jobs run: local processes or a Dask cluster behind one small interface."""
 
+import math
 import os
 import signal
 import subprocess
@@ -84,6 +85,13 @@ class Child:
         self.kill()
         raise TimeoutError(f"no result after {seconds:g} s")
 
+    def run(self, jobs: Sequence[Job], seconds: float) -> list[Result]:
+        """The results of a chunk; errors as in `call`."""
+        results: list[Result] = self.call(worker.run, (tuple(jobs),), seconds)
+        if any(result.status == "killed" for result in results):
+            self.kill()  # what a trial has left in memory goes with the process
+        return results
+
     def kill(self) -> int:
         """Makes sure that the process and all it started are gone; its exit code."""
         with suppress(OSError):
@@ -112,6 +120,17 @@ def ready(child: Child | None, memory: int, log: Path) -> Child:
     raise ClaimsError(f"{log}: worker processes end while they start; the end of this file says why")
 
 
+def measured(function: Callable[[], float], seconds: float, memory_gb: float, log: Path) -> float:
+    """The value of a function in a worker of its own; NaN where that dies or runs over its time."""
+    child = ready(None, int(memory_gb * 2**30), log)
+    try:
+        return float(child.call(function, (), seconds))
+    except (WorkerDied, TimeoutError):
+        return math.nan
+    finally:
+        child.kill()
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -134,7 +153,7 @@ class Local:
         """
         self.workers = workers or cores()
         self._memory, self._log = int(memory_gb * 2**30), log
-        self._tasks: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], float] | None] = SimpleQueue()
+        self._chunks: SimpleQueue[tuple[Future[list[Result]], Sequence[Job], float] | None] = SimpleQueue()
         self._children: dict[int, Child] = {}
         self._stopped = False
         self._threads = [Thread(target=self._supervise, args=(n,), daemon=True) for n in range(self.workers)]
@@ -143,36 +162,29 @@ class Local:
 
     def submit(self, jobs: Sequence[Job], seconds: float) -> "Future[list[Result]]":
         """Starts a chunk; after `seconds` its worker is killed and the future raises TimeoutError."""
-        return self._scheduled(worker.run, (tuple(jobs),), seconds)
-
-    def call(self, function: Callable[[], float], seconds: float) -> float:
-        """The value of a function without arguments, computed in a worker."""
-        return float(self._scheduled(function, (), seconds).result())
+        future: Future[list[Result]] = Future()
+        self._chunks.put((future, jobs, seconds))
+        return future
 
     def close(self, now: bool = False) -> None:
         """Waits for what runs, or kills it where `now`."""
         self._stopped = now
         for _ in self._threads:
-            self._tasks.put(None)
+            self._chunks.put(None)
         while any(thread.is_alive() for thread in self._threads):
             for child in [*self._children.values()] if now else []:
                 child.kill()
             for thread in self._threads:
                 thread.join(0.05)
 
-    def _scheduled(self, function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> "Future[Any]":
-        future: Future[Any] = Future()
-        self._tasks.put((future, function, arguments, seconds))
-        return future
-
     def _supervise(self, number: int) -> None:
         """Hands chunks to one worker, and starts another where it died or had to be killed."""
         child: Child | None = None
-        while (task := self._tasks.get()) is not None and not self._stopped:
-            future, function, arguments, seconds = task
+        while (chunk := self._chunks.get()) is not None and not self._stopped:
+            future, jobs, seconds = chunk
             try:
                 child = self._children[number] = ready(child, self._memory, self._log)
-                future.set_result(child.call(function, arguments, seconds))
+                future.set_result(child.run(jobs, seconds))
             except Exception as error:  # whatever it is, the caller gets it
                 future.set_exception(error)
         if child is not None:
@@ -201,9 +213,10 @@ class Dask:
         self._memory = int(memory_gb * 2**30)
         self._cluster: Any = None
         if address is None:
-            self._cluster = LocalCluster(
-                n_workers=workers or cores(),
-                threads_per_worker=1,
+            self._cluster = LocalCluster(  # in this process: its threads only wait for processes of their own
+                n_workers=1,
+                threads_per_worker=workers or cores(),
+                processes=False,
                 memory_limit=0,
                 dashboard_address=None,
                 silence_logs=50,
@@ -217,27 +230,33 @@ class Dask:
                 " or leave it out"
             ) from None
         self.workers = sum(self._client.nthreads().values())
+        self._flying: set[Any] = set()
 
     def submit(self, jobs: Sequence[Job], seconds: float) -> "Future[list[Result]]":
         """Starts a chunk; after `seconds` on a worker its process is killed and the future raises TimeoutError."""
         future: Future[list[Result]] = Future()
 
         def arrived(done: Any) -> None:
+            self._flying.discard(done)
             try:
                 future.set_result(done.result())
             except (WorkerDied, TimeoutError, ClaimsError) as error:
                 future.set_exception(error)
             except BaseException as error:
-                future.set_exception(ClaimsError(f"engine=dask: the cluster lost a chunk ({error}); run it again"))
+                words = " ".join(str(error).split())
+                future.set_exception(ClaimsError(f"engine=dask: a chunk is lost ({words}); mend it and start again"))
 
         remote = self._client.submit(supervised, tuple(jobs), seconds, self._memory, pure=False)
+        self._flying.add(remote)
         remote.add_done_callback(arrived)
         return future
 
     def close(self, now: bool = False) -> None:
         """Leaves the cluster, and ends it where this process started it."""
         if now:
-            self._client.run(kill_all, wait=False)
+            with suppress(Exception):  # a cluster that is gone needs no ending
+                self._client.cancel(list(self._flying))
+                self._client.run(kill_all)
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -252,8 +271,7 @@ def supervised(jobs: Sequence[Job], seconds: float, memory: int) -> list[Result]
 
     log = Path(get_worker().local_directory, "workers.log")
     child = _children[get_ident()] = ready(_children.get(get_ident()), memory, log)
-    found: list[Result] = child.call(worker.run, (jobs,), seconds)
-    return found
+    return child.run(jobs, seconds)
 
 
 def kill_all() -> None:

@@ -329,8 +329,11 @@ def write_text(path: Path, content: str) -> bool:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f"{path.name}.partial")
-        scratch.write_bytes(content.encode())
-        scratch.replace(path)
+        try:
+            scratch.write_bytes(content.encode())
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
     except OSError as error:
         raise ClaimsError(
             f"{path}: cannot be written ({error}); free the path or its disk, and run the command again"

@@ -115,6 +115,7 @@ def run(
     with store.writing():
         if store.version() != seen:
             raise ClaimsError(f"{store.path}: another run has just stored results here; start again to go on from them")
+        before = store.replicates()
         plain_runs = [r for r in pending if not r.claim.timed]
         timed = [r for r in pending if r.claim.timed]
         try:
@@ -126,9 +127,8 @@ def run(
                     if not (alone and _compute_timed(timed, settings, engine, store, outcome, told)):
                         outcome.noisy = [r.claim.path for r in timed]
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"the {store.written:,} replicates of this run that were finished are stored"
-            ) from None
+            count = store.replicates() - before
+            raise KeyboardInterrupt(f"the {count:,} replicates of this run that were finished are stored") from None
     outcome.computed = sum(r.count for c in outcome.runs.values() for r in c.computed)
     outcome.cpu_seconds = sum(r.cpu for c in outcome.runs.values() for r in c.computed)
     return outcome
@@ -174,14 +174,10 @@ def _compute_timed(
 ) -> bool:
     """Times claims one after the other; False where the host is too noisy for any."""
     alone = EngineSettings("local", 1, engine.memory_gb, engine.seconds)
-    started = engines.Local(1, alone.memory_gb, _log(store))
-    try:
-        ratio = abs(started.call(worker.timing_control, alone.seconds))
-    finally:
-        started.close(now=True)
-    for run_ in runs if ratio < QUIET else ():
+    quiet = abs(engines.measured(worker.timing_control, alone.seconds, alone.memory_gb, _log(store))) < QUIET
+    for run_ in runs if quiet else ():
         _compute([run_], settings, alone, store, outcome, told)
-    return ratio < QUIET
+    return quiet
 
 
 def judged(claims: Sequence[Claim], settings: Settings, places: Places, target: Path) -> Iterator[Drift | None]:

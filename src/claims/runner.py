@@ -162,9 +162,9 @@ class ClaimRun:
     def step(self) -> list[Job]:
         """Jobs that are missing for the current look of every open cell; none once the claim is done."""
         while not self.done:
-            missing = [job for run in self._active() for job in self._gather(run)]
+            missing = {job.key: job for run in self._active() for job in self._gather(run)}  # equal conditions share
             if missing:
-                return missing
+                return list(missing.values())
             for run in self._active():
                 run.judge()
             self._close_conditions()

@@ -33,7 +33,6 @@ class Store:
 
     Attributes:
         damaged: Keys of rows found changed since they were written; they count as missing, and `writing` deletes them.
-        written: Replicates stored by this process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +41,7 @@ class Store:
         Raises:
             ClaimsError: The file cannot be created or is no store.
         """
-        self.path, self.damaged, self.written = path, set[str](), 0
+        self.path, self.damaged = path, set[str]()
         with self._reported():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=20, isolation_level=None)
@@ -113,6 +112,10 @@ class Store:
         """A number that differs once another process has stored something."""
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
+    def replicates(self) -> int:
+        """How many are stored, of all claims and versions."""
+        return int(self._db.execute("SELECT TOTAL(count) FROM result").fetchone()[0])
+
     def digests(self) -> dict[str, int]:
         """By claim a number that changes with any of its results."""
         found: dict[str, int] = {}
@@ -139,14 +142,13 @@ class Store:
         Raises:
             ClaimsError: The disk is full or the file cannot be written.
         """
-        results = list(results)
         rows = [tuple((vars(result) | {"outcomes": json.dumps(result.outcomes)}).values()) for result in results]
         with self._reported(), self._transaction():
-            self._db.executemany("DELETE FROM result WHERE key = ? AND status = 'killed'", [row[:1] for row in rows])
+            gone = "DELETE FROM result WHERE key = ? AND (status = 'killed' OR claim <> ?)"  # no two claims share a key
+            self._db.executemany(gone, [row[:2] for row in rows])
             values = f"VALUES ({'?, ' * len(COLUMNS)}?)"
             known = "ON CONFLICT (key) DO NOTHING"
             self._db.executemany(f"INSERT INTO result {values} {known}", [(*row, _checksum(row)) for row in rows])
-        self.written += sum(result.count for result in results)
 
     def merge(self, other: "Store") -> int:
         """Copies what another store has and this one lacks; the number of results copied."""

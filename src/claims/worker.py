@@ -40,10 +40,7 @@ def serve() -> None:
     with suppress(EOFError, OSError):
         while True:
             function, arguments = pipe.recv()
-            answer = function(*arguments)
-            pipe.send(answer)
-            if function is run and any(result.status == "killed" for result in answer):
-                return  # what a trial has left in memory goes with the process
+            pipe.send(function(*arguments))
 
 
 def end_with_parent() -> None:
@@ -67,12 +64,12 @@ def run(jobs: Sequence[Job]) -> list[Result]:
 
 
 def _result(job: Job) -> Result:
-    import threadpoolctl
-
     environment = json.dumps({"host": os.uname().nodename, "threads": job.threads})
     common = (job.key, job.claim, job.cell, job.stream, job.first, len(job.seeds))
     cpu, wall = time.process_time(), time.perf_counter()
     try:
+        import threadpoolctl
+
         trial = load_trial(job.trial)
         with threadpoolctl.threadpool_limits(job.threads):
             _set_torch_threads(trial, job.threads)
@@ -82,8 +79,8 @@ def _result(job: Job) -> Result:
         return Result(*common, "ok", _outcomes(returned, job), "", *spent, environment=environment)
     except Exception as error:
         spent = time.process_time() - cpu, time.perf_counter() - wall
-        # What the machine refuses (memory, disk, files) may go well another time; what the trial raises may not.
-        status: Status = "killed" if isinstance(error, MemoryError | OSError) else "failed"
+        # What the machine refuses (memory, files, libraries) may go well another time; what the trial raises may not.
+        status: Status = "killed" if isinstance(error, MemoryError | OSError | ImportError) else "failed"
         told = "ran out of memory" if isinstance(error, MemoryError) else _told(error)
         return Result(*common, status, {}, told, *spent, environment=environment)
 
