@@ -200,6 +200,7 @@ def epochs_to_accuracy(
     rates: Sequence[float] = (0.03, 0.1, 0.3, 1.0),
     budgets: Sequence[int] = (1, 2, 4, 8, 16, 32),
     short: float = 0.01,
+    goal: float | None = None,
     cycle: bool = True,
 ) -> dict[str, np.ndarray]:
     """Length of the shortest training that reaches an accuracy on test rows, under one cycle and two other schedules.
@@ -222,6 +223,7 @@ def epochs_to_accuracy(
         rates: Learning rates tried by every schedule.
         budgets: Epochs, rising; minibatches of 32.
         short: How much less accuracy than the longest training at a constant rate has.
+        goal: The accuracy to reach, if not that.
         cycle: Whether the first arm has one cycle; if not, it has a constant rate under that name.
 
     Returns:
@@ -244,7 +246,7 @@ def epochs_to_accuracy(
             scores = [np.stack([training.accuracy(net, fit, rows) for fit in fits]) for rows in (valid, test)]
             reached += chosen(*scores)
         curves[arm] = np.array(reached)  # (budgets, replicates)
-    target = curves["constant"][-1] - short
+    target = curves["constant"][-1] - short if goal is None else np.full(len(seeds), goal)
     return {arm: _crossing(np.log(budgets), curve, target) for arm, curve in curves.items()}
 
 
@@ -491,15 +493,16 @@ def adam_default_shortfall(
     flip_y: float = 0.01,
     hidden: Sequence[int] = (32,),
     default: float = 0.001,
-    adam_rates: Sequence[float] = (0.0003, 0.001, 0.003, 0.01, 0.03),
-    sgd_rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3),
-    epochs: int = 40,
+    adam_rates: Sequence[float] = (0.003, 0.01, 0.03),
+    sgd_rates: Sequence[float] = (0.03, 0.1, 0.3),
+    epochs: int = 30,
+    patience: int = 4,
 ) -> dict[str, np.ndarray]:
     """Accuracy on test rows that Adam with its default rate lacks against the best tuned of Adam and SGD with momentum.
 
-    All start at the same weights and see the same minibatches of 32. Every training is stopped at its best epoch on the
-    validation rows, so that none is judged after it has begun to overfit; the validation rows choose among rates and
-    optimizers as well.
+    All start at the same weights and see the same minibatches of 32. The default has `patience` times the epochs, so
+    that a small rate is not taken for a bad one. Each training is stopped at its best epoch on the validation rows,
+    which choose among rates and optimizers as well, the default included.
 
     Args:
         seeds: Each draws data, weights and minibatches of one replicate.
@@ -510,26 +513,34 @@ def adam_default_shortfall(
         n_classes: Classes; 10 for digits.
         flip_y: Share of generated rows whose class is drawn at random, test rows included.
         hidden: Units per hidden layer; none for a linear model.
-        default: Rate of Adam that is not tuned, one of `adam_rates`.
-        adam_rates: Rates tried for Adam.
+        default: Rate of Adam that is not tuned.
+        adam_rates: Further rates tried for Adam.
         sgd_rates: Rates tried for SGD with momentum 0.9.
         epochs: Passes over the training rows.
+        patience: How many times as many for the default.
 
     Returns:
-        `shortfall`: tuned less default, in [-1, 1]. `adam_default`, `adam_tuned`, `sgd_tuned`: accuracies.
+        `shortfall`: tuned less default, in [-1, 1]. `default`, `adam`, `sgd`: accuracies, the latter two at their best
+        rates. `plateau`: share of the default's epochs that were done at its best one.
     """
     sizes = (n_train, n_valid, n_test)
     train, valid, test = networks.classification(seeds, sizes, data, n_classes=n_classes, flip_y=flip_y, **SHAPE)
     net = multilayer(train[0].shape[2], hidden, n_classes)
     start, an_epoch = layers.initial(net, seeds), n_train // 32
-    steps = networks.batches(seeds, n_train, 32, an_epoch * epochs)
-    scores, tested = {}, {}
-    for optimizer, rates, options in (("adam", adam_rates, {}), ("sgd", sgd_rates, {"momentum": 0.9})):
+    steps = networks.batches(seeds, n_train, 32, an_epoch * epochs * patience)
+    arms = {
+        "default": ("adam", [default], patience, {}),
+        "adam": ("adam", adam_rates, 1, {}),
+        "sgd": ("sgd", sgd_rates, 1, {"momentum": 0.9}),
+    }
+    scores, tested, plateau = {}, {}, np.empty(0)
+    for arm, (optimizer, rates, times, options) in arms.items():
         best = training.Best(lambda weights: training.accuracy(net, weights, valid))
-        training.fit(net, start, train, steps, rates, optimizer=optimizer, watch=best, every=an_epoch, **options)
-        scores[optimizer] = best.scores
-        tested[optimizer] = np.stack([training.accuracy(net, fit, test) for fit in best.weights])
-    tuned = chosen(*(np.concatenate([found["adam"], found["sgd"]]) for found in (scores, tested)))[0]
-    default_accuracy = tested["adam"][list(adam_rates).index(default)]
-    by_optimizer = {f"{name}_tuned": chosen(scores[name], tested[name])[0] for name in scores}
-    return {"adam_default": default_accuracy, **by_optimizer, "shortfall": tuned - default_accuracy}
+        part = steps[: an_epoch * epochs * times]
+        training.fit(net, start, train, part, rates, optimizer=optimizer, watch=best, every=an_epoch, **options)
+        scores[arm] = best.scores
+        tested[arm] = np.stack([training.accuracy(net, fit, test) for fit in best.weights])
+        plateau = best.steps[0] / len(part) if arm == "default" else plateau
+    (tuned,) = chosen(*(np.concatenate(list(found.values())) for found in (scores, tested)))
+    accuracies = {arm: chosen(scores[arm], tested[arm])[0] for arm in arms}
+    return accuracies | {"shortfall": tuned - accuracies["default"], "plateau": plateau}
