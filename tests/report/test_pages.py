@@ -131,7 +131,7 @@ def test_evidence_without_run_file_or_guide_is_shown(tmp_path):
 def test_a_folder_that_cannot_be_written_is_an_error_with_a_next_step(tmp_path):
     put(tmp_path, records.both())
     (tmp_path / "README.md").mkdir()
-    with pytest.raises(ClaimsError, match=r"cannot be written .*run make report again"):
+    with pytest.raises(ClaimsError, match=r"cannot be written .*run the command again"):
         report.build(tmp_path, GUIDE)
 
 
