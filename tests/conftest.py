@@ -27,6 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
+KEPT = []
+
 
 def shifted(seed: int, *, shift: float, size: int = 1) -> dict[str, float]:
     """Two arms whose expected difference is `shift`, with sd 1."""
@@ -61,10 +63,11 @@ def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
         os.abort()
     if kind == "hangs" and seed % 8 == 0:
         sum(range(10**15))  # in C, with the interpreter's lock held
-    if kind == "hungry" and seed % 4 == 0:
-        kept = []
-        while True:
-            kept.append(b"x" * 10**7)
+    if kind == "hungry":
+        KEPT.append(b"x" * 5 * 10**7)
+        while seed % 4 == 0:
+            KEPT.append(b"x" * 10**7)
+        KEPT.clear()
     if kind == "slow":
         time.sleep(0.2)
     if kind == "nan":

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import new_project
 
-from claims import cli, contract, engine, evidence
+from claims import cli, contract, engine, evidence, plan, schema
 from claims.errors import ClaimsError
 from claims.job import ATTEMPTS
 from claims.store import Store
@@ -219,29 +219,44 @@ def test_the_parent_killed_ten_times_at_random(project, steady, number):
 
 
 @pytest.mark.parametrize("kernel", [True, False])
-@pytest.mark.parametrize("busy", ["time.sleep(60)", "sum(range(10**15))"])
-def test_a_worker_and_what_it_started_end_with_the_parent(kernel, busy):
-    """On Linux even while a trial holds the interpreter's lock; elsewhere a thread waits, which needs that lock."""
-    if not kernel and "sum" in busy:
-        busy = "while True: pass"
+def test_a_worker_and_what_it_started_end_with_the_parent(kernel):
+    """Where the kernel does not see to it, a thread does."""
     code = f"""
-import fcntl, subprocess, time
+import fcntl, subprocess
 {"" if kernel else "del fcntl.F_SETSIG"}
 from claims import worker
 worker.end_with_parent()
 print(subprocess.Popen(["sleep", "60"]).pid, flush=True)
-{busy}
+while True: pass
 """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, process_group=0
-    )
+    process = python(code, stdin=subprocess.PIPE, process_group=0)
     started_by_it = int(process.stdout.readline())
     assert process.poll() is None
     process.stdin.close()
     assert process.wait(5) == -signal.SIGKILL
     process.stdout.close()
     wait_for(lambda: gone(started_by_it), 5)
+
+
+def test_a_worker_that_holds_the_lock_of_its_interpreter_ends_with_the_parent(tmp_path):
+    code = f"""
+from claims.engine import Child, Path, os
+child = Child(2**30, Path({str(tmp_path / "log")!r}))
+print(child.call(os.getpid, (), 60), flush=True)
+child.call(sum, (range(10**15),), 60)
+"""
+    parent = python(code)
+    worker = int(parent.stdout.readline())
+    time.sleep(0.2)
+    assert not gone(worker)
+    parent.kill()
+    parent.communicate()
+    wait_for(lambda: gone(worker), 2)
+
+
+def python(code, **options):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment, **options)
 
 
 KINDS = {
@@ -253,6 +268,7 @@ KINDS = {
     "name": "BadOutcomeError: treated: the criterion needs this outcome, the trial returned treatd, plain",
     "shape": "BadOutcomeError: treated: must be a number, got [1.0, 2.0]",
 }
+EVERY = {"aborts": 8, "hangs": 8, "hungry": 4, "raises": 4}  # seeds that these numbers divide; all seeds of the others
 LIMITS = ("engine.workers=2", "engine.seconds=2", "engine.memory_gb=0.2")
 
 
@@ -282,13 +298,18 @@ def test_trials_that_go_wrong_cost_their_own_replicates_only(project, good, ran,
         record = evidence_of(project, kind)
         condition = record["conditions"][0]
         assert record["verdict"]["label"] == "invalid", kind
-        assert condition["failures"], kind
+        claim = schema.load(project.root / "conf" / "claim" / "toy" / f"{kind}.yaml")
+        drawn = plan.seeds(record["base_seed"], claim, 0, 0, 8)
+        failed = [replicate for replicate, seed in enumerate(drawn) if seed % EVERY.get(kind, 1) == 0]
+        assert [failure["replicate"] for failure in condition["failures"]] == failed != []
         assert all(reason in failure["error"] for failure in condition["failures"]), condition["failures"]
-        assert condition["n"] + len(condition["failures"]) == 8, kind
+        assert condition["n"] == 8 - len(failed)
     bad_rows = evidence_of(project, "rows")["conditions"][0]
     assert [failure["replicate"] for failure in bad_rows["failures"]] == [0, 3, 6]
     assert bad_rows["n"] == 5
     assert attempts(project) == {2}
+    if name == "dask":
+        return  # the next runs are the same
     assert ran("reproduce", *LIMITS)[0] == 3
     assert attempts(project) == {ATTEMPTS}
     assert "0 replicates computed" in ran("reproduce", *LIMITS)[1]

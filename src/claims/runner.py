@@ -336,10 +336,11 @@ class Suite:
         return chunk
 
     def _launch(self, jobs: list[Job]) -> None:
+        lane = self.lanes[jobs[0].claim]
         limit = max(self.settings.seconds * len(job.seeds) for job in jobs)
-        if len(jobs) > 1:  # one that hangs must not hold its chunk for the time of all of them
-            limit = max(limit, 10 * CHUNK_SECONDS)
-        self.lanes[jobs[0].claim].flying += len(jobs)
+        if len(jobs) > 1:  # one that hangs must not hold the others for the sum of their limits
+            limit = max(limit, 10 * len(jobs) * (lane.seconds or 0.0))
+        lane.flying += len(jobs)
         self.flying[self.engine.submit(jobs, limit)] = jobs
 
     def _land(self, jobs: list[Job], future: Future[list[Result]]) -> None:

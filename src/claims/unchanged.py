@@ -9,7 +9,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from claims.evidence import Drift
+from claims.evidence import Drift, write_text
 from claims.fingerprint import NUMERICAL, PACKAGE
 from claims.reproduction import Places
 from claims.runner import Settings
@@ -66,7 +66,10 @@ class Memory:
         self._common = code(), settings
         self._stored = self._digests()
         self.stored = frozenset(self._stored)
-        self._kept = json.loads(self._file.read_text(encoding="utf-8")) if self._file.is_file() else {}
+        try:
+            self._kept = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # there is none, or a damaged one
+            self._kept = {}
 
     def recalled(self, paths: Iterable[str]) -> dict[str, Drift]:
         """The claims of which nothing changed, with how they compare with the committed evidence."""
@@ -83,8 +86,7 @@ class Memory:
         known = {
             drift.claim: {"digest": self._digest(drift.claim), "drift": dataclasses.asdict(drift)} for drift in drifts
         }
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps(self._kept | known, indent=1), encoding="utf-8")
+        write_text(self._file, json.dumps(self._kept | known, indent=1))
 
     def _digests(self) -> dict[str, int]:
         store = Store(self._places.store)
