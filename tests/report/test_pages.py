@@ -214,3 +214,12 @@ def test_hostile_content_is_shown_and_does_nothing(tmp_path):
     cells = {len(re.findall(r"(?<!\\)\|", row)) - 1 for row in rows}
     assert len(rows) == 120
     assert cells == {6, 7}
+
+
+def test_a_topic_does_not_take_the_name_of_a_report_on_the_suite(tmp_path):
+    folder = put(tmp_path, {**records.supported(), "topic": "calibration"})
+    (folder / "calibration.md").write_text("Measured error rates.\n")
+    report.build(folder, GUIDE)
+    assert (folder / "calibration.md").read_text() == "Measured error rates.\n"
+    assert "(calibration-claims.md#" in (folder / "README.md").read_text()
+    assert (folder / "calibration-claims.md").is_file()
