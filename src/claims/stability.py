@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from claims.evidence import Evidence
-from claims.report.markdown import escaped, laid_out, page
+from claims.report.markdown import escaped, laid_out, page_of
 from claims.report.words import Record, count, deciding, number
 
 OPPOSITE = {"supported", "refuted"}
@@ -107,7 +107,7 @@ def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evi
     )
     rows = [
         [
-            f"[{path}]({page(record['topic'])}#{record['id']})" + (" (timed)" if record["timed"] else ""),
+            f"[{path}]({page_of(record['topic'])}#{record['id']})" + (" (timed)" if record["timed"] else ""),
             record["verdict"]["label"],
             *(_cell(record, found[seed].get(path)) for seed in seeds),
         ]

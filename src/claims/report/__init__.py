@@ -47,7 +47,7 @@ def build(reports: Path, guide: Guide | None = None) -> Changes:
     }
     for topic in sorted({e["topic"] for e in records}):
         group = [e for e in records if e["topic"] == topic]
-        pages[markdown.page(topic)] = markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
+        pages[markdown.page_of(topic)] = markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
     pages["ro-crate-metadata.json"] = export.ro_crate(records, named)
     try:
         written = [name for name, text in pages.items() if write(reports / name, text)]

@@ -13,7 +13,7 @@ MARK = "<!-- Generated from reports/evidence by `make report`; edit nothing here
 URL = re.compile(r"https?://[\w./~%#?=&+:;,()-]*[\w/]")
 
 
-def page(topic: str) -> str:
+def page_of(topic: str) -> str:
     """File name of a topic's page: not that of a report on the suite itself."""
     return f"{topic}{'-claims' if topic in RESERVED else ''}.md"
 
@@ -122,14 +122,14 @@ def overview(records: Sequence[Record], runs: Mapping[str, Mapping[str, Record]]
         group = [e for e in records if e["verdict"]["label"] == verdict != "supported"]
         lines += [f"## {verdict.capitalize()}", ""] if group else []
         for e in group:
-            lines += [f"- [{escaped(e['statement'])}]({page(e['topic'])}#{e['id']})  "]
+            lines += [f"- [{escaped(e['statement'])}]({page_of(e['topic'])}#{e['id']})  "]
             lines += [f"  {verdict_line(e, runs.get(e['topic'], {}).get(e['id']))}"]
         lines += [""] if group else []
     lines += ["## All claims by topic", ""]
     for timed, kind in ((False, ""), (True, ", timed")):
         for topic in sorted({e["topic"] for e in records if e["timed"] == timed}):
             chosen = [e for e in records if e["topic"] == topic and e["timed"] == timed]
-            lines += [f"### [{words.title(topic)}]({page(topic)}){kind}", "", *claim_table(chosen, page(topic))]
+            lines += [f"### [{words.title(topic)}]({page_of(topic)}){kind}", "", *claim_table(chosen, page_of(topic))]
     lines += [*coverage(records, guide), "## Errors to expect", ""]
     lines += [line for text in tables.errors(records) for line in (escaped(text), "")]
     return "\n".join(lines).rstrip() + "\n"
@@ -144,7 +144,7 @@ def coverage(records: Sequence[Record], guide: Guide | None) -> list[str]:
         (
             f"{part.section.number}",
             escaped(part.section.name),
-            ", ".join(f"[{e['id']}]({page(e['topic'])}#{e['id']}) ({words.headline(e)})" for e in part.tested),
+            ", ".join(f"[{e['id']}]({page_of(e['topic'])}#{e['id']}) ({words.headline(e)})" for e in part.tested),
             f"{len(part.open)}",
             escaped(tables.reasons(part)),
         )
