@@ -216,7 +216,8 @@ def _pages(session: Session, reports: Path, site: Path | None = None) -> None:
     if site is not None:
         from claims.report import site as pages
 
-        pages.build(reports, site, session.guide, pages.trial_source(places.root), methods)
+        told = methods if methods.is_file() else None
+        pages.build(reports, site, session.guide, pages.trial_source(places.root), told)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(unchanged.digest(*parts), encoding="utf-8")
 
