@@ -88,7 +88,7 @@ def test_coverage_adds_up():
 def test_pages_show_what_became_of_every_entry(tmp_path):
     table = markdown.overview(*report.read(ROOT / "reports"), GUIDE).partition("## The guide's sections")[2]
     assert [int(n) for n in re.findall(r"^\| (\d+) \|", table, re.M)] == list(range(1, 96))
-    assert all(f"]({r['topic']}.md#{r['id']})" in table for r in RECORDS)
+    assert all(f"]({markdown.page_of(r['topic'])}#{r['id']})" in table for r in RECORDS)
     site.build(ROOT / "reports", tmp_path, GUIDE)
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     for part in GUIDE.coverage(RECORDS):

@@ -94,6 +94,11 @@ def distance(row: Record) -> float:
     return min(estimate - lower, upper - estimate) / half if half > 0 and math.isfinite(half) else math.nan
 
 
+def _place(path: str) -> str:
+    topic, _, id = path.partition("/")
+    return f"{page_of(topic)}#{id}"
+
+
 def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evidence]]) -> str:
     """The comparison as Markdown."""
     differing = changes(committed, found)
@@ -107,7 +112,7 @@ def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evi
     )
     rows = [
         [
-            f"[{path}]({page_of(record['topic'])}#{record['id']})" + (" (timed)" if record["timed"] else ""),
+            f"[{path}]({_place(path)})" + (" (timed)" if record["timed"] else ""),
             record["verdict"]["label"],
             *(_cell(record, found[seed].get(path)) for seed in seeds),
         ]
