@@ -1,6 +1,5 @@
-"""Trials on how networks are trained: momentum, schedules, batch sizes, the order of rows, Adam's default rate."""
+"""Trials on how networks are trained: momentum, schedules, the order of rows, Adam's default rate."""
 
-import time
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,7 +9,6 @@ from torch import Tensor
 from torch.optim import lr_scheduler
 
 from experiments.common import layers, networks, streams, training
-from experiments.common.data import bundled
 from experiments.common.networks import Rows
 
 Net = layers.Layer
@@ -260,129 +258,6 @@ def _crossing(x: np.ndarray, curves: np.ndarray, target: np.ndarray) -> np.ndarr
         share = np.clip((height - curve[before]) / rise, 0, 1) if rise > 0 else 1.0
         found.append(x[before] + share * (x[first] - x[before]))
     return np.exp(found)
-
-
-# Size of a batch ---------------------------------------------------------------------------------------------------
-
-
-def seconds_to_loss(
-    seed: int,
-    *,
-    model: str,
-    data: str = "generated",
-    n: int = 2000,
-    columns: int = 20,
-    gap: float = 0.05,
-    rates: Sequence[float] = (0.03, 0.1, 0.3, 1.0, 3.0),
-    largest: int = 0,
-    limit: float = 1.0,
-) -> dict[str, float]:
-    """CPU seconds that gradient descent needs to a training loss, by rows per step, each at its fastest rate.
-
-    The loss to reach lies `gap` of the way from the lowest known to the first. Looking at the loss is not timed. Each
-    arm is stopped after `limit` CPU seconds of steps and counts as that long.
-
-    Args:
-        seed: Draws data, weights and batches; all arms share data and weights.
-        model: `linear` (logistic regression) or `network` (one hidden layer of 32).
-        data: `generated` (a linear rule with 10 % wrong classes) or `digits` (0 to 4 against 5 to 9).
-        n: Rows; of digits at most 1,797.
-        columns: Columns generated.
-        gap: How near to the lowest loss, as a share.
-        rates: Learning rates tried by every arm.
-        largest: Rows per step of the arm called `full`; 0 for all.
-        limit: Longest training, in CPU seconds.
-
-    Returns:
-        `single` (one row per step), `mini` (32) and `full`, in CPU seconds.
-    """
-    data_seed, start_seed, step_seed = streams(seed, 3)
-    X, y = _signs(data_seed, data, n, columns)
-    rng = np.random.default_rng(start_seed)
-    widths = {"linear": (), "network": (32,)}[model]
-    start = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in pairwise((X.shape[1], *widths, 1))]
-    first = _log_loss(start, X, y)
-    lowest = min(_settled(start, X, y, rate, step_seed) for rate in rates)
-    target = lowest + gap * (first - lowest)
-    outcomes = {}
-    for arm, size in {"single": 1, "mini": 32, "full": largest or len(X)}.items():
-        best = limit
-        for rate in rates:
-            best = min(best, _seconds(start, X, y, size, rate, target, best, step_seed))
-        outcomes[arm] = best
-    return outcomes
-
-
-def _signs(seed: int, data: str, n: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows with a column of ones, and classes 0 and 1."""
-    rng = np.random.default_rng(seed)
-    if data == "digits":
-        X, digits = bundled("digits")
-        rows = rng.permutation(len(X))[:n]
-        X, y = X[rows] - X.mean(), digits[rows] > 4
-    else:
-        X = rng.normal(size=(n, columns))
-        y = (X @ rng.normal(size=columns) > 0) ^ (rng.random(n) < 0.1)
-    return np.c_[X, np.ones(len(X))], y.astype(float)
-
-
-def _forward(weights: Sequence[np.ndarray], X: np.ndarray) -> list[np.ndarray]:
-    """Inputs of each layer, then the probability of class 1."""
-    found = [X]
-    for layer in weights[:-1]:
-        found.append(np.maximum(found[-1] @ layer, 0))
-    return [*found, 1 / (1 + np.exp(-np.clip(found[-1] @ weights[-1], -30, 30)))]
-
-
-def _log_loss(weights: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray) -> float:
-    right = np.abs(_forward(weights, X)[-1][:, 0] - (1 - y))
-    return float(-np.log(np.maximum(right, 1e-13)).mean())
-
-
-def _stepped(weights: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, rate: float) -> None:
-    """One step of gradient descent, in place."""
-    *inputs, share = _forward(weights, X)
-    back = (share - y[:, None]) * (rate / len(y))
-    for place in range(len(weights) - 1, -1, -1):
-        below = (back @ weights[place].T) * (inputs[place] > 0) if place else back
-        weights[place][...] -= inputs[place].T @ back
-        back = below
-
-
-def _settled(start: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, rate: float, seed: int) -> float:
-    """Loss after 3,000 minibatches of 64 at a rate that falls to nothing."""
-    weights, rng = [layer.copy() for layer in start], np.random.default_rng(seed)
-    for step in range(3000):
-        rows = rng.integers(len(X), size=64)
-        _stepped(weights, X[rows], y[rows], rate * (1 - step / 3000))
-    loss = _log_loss(weights, X, y)
-    return loss if np.isfinite(loss) else np.inf
-
-
-def _seconds(
-    start: Sequence[np.ndarray],
-    X: np.ndarray,
-    y: np.ndarray,
-    size: int,
-    rate: float,
-    target: float,
-    limit: float,
-    seed: int,
-) -> float:
-    """CPU seconds of steps until the loss, looked at whenever a tenth more steps are done, is at the target."""
-    weights, rng = [layer.copy() for layer in start], np.random.default_rng(seed)
-    spent, done = 0.0, 0
-    while spent < limit:
-        steps = max(1, done // 10)
-        drawn = rng.integers(len(X), size=(steps, size)) if size < len(X) else [slice(None)] * steps
-        begin = time.process_time()
-        for rows in drawn:
-            _stepped(weights, X[rows], y[rows], rate)
-        spent += time.process_time() - begin
-        done += steps
-        if _log_loss(weights, X, y) <= target:
-            return min(spent, limit)
-    return limit
 
 
 # Order of the rows -------------------------------------------------------------------------------------------------

@@ -249,3 +249,14 @@ def seen() -> Callable[[subprocess.CompletedProcess[str]], str]:
         return shown
 
     return text
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread of torch, as in a worker."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

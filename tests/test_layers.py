@@ -13,16 +13,9 @@ from experiments.common import layers, training
 from experiments.common.layers import Layer, chain, linear, relu
 from experiments.common.networks import batches
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SEEDS = [11, 2**32 - 1, 5]
 ROWS, STEPS, CLASSES = 24, 20, 3
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Apply(nn.Module):

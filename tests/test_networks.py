@@ -11,18 +11,11 @@ from experiments.common import networks
 from experiments.networks import accuracy_by_loss
 from experiments.regularization import dropout_accuracy
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SEEDS = [11, 2**32 - 1, 5]
 WIDTHS = (20, 16, 8, 3)
 SIZES = (48, 30)
 SIZE = 10
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def problem(seeds: Sequence[int], steps: int = 20) -> tuple[networks.Weights, list[networks.Rows], Tensor]:

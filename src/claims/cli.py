@@ -418,7 +418,6 @@ def _undeclared(session: Session, claims: Mapping[str, Any], committed: Mapping[
 
 
 def _explain_command(args: argparse.Namespace) -> int:
-    from claims import plan
     from claims.progress import table
     from claims.runner import ClaimRun
     from claims.store import Store
@@ -432,8 +431,7 @@ def _explain_command(args: argparse.Namespace) -> int:
         shown = table("condition", "stored", "would run", "why", title=path)
         for cell in [*run.conditions, *run.controls]:
             name, stream = cell.cell.name, cell.cell.stream
-            jobs = plan.jobs(claim, cell.cell, session.settings.base_seed, cell.looks[-1])
-            stored = sum(known[job.key].count for job in jobs if job.key in known)
+            stored = sum(known[job.key].count for job in cell.jobs.upto(cell.looks[-1]) if job.key in known)
             ahead = sum(len(job.seeds) for job in waiting if (job.cell, job.stream) == (name, stream))
             other = sum(r.count for r in known.values() if r.cell == name) - stored
             why = "next look" if stored else "nothing stored for this trial, parameters, seeds and versions"

@@ -143,13 +143,12 @@ class ClaimRun:
         self.retried: set[str] = set()
         self.computed: list[Result] = []
         self.all_looks = looks_of(claim, settings)
-        conditions = [cell for cell in plan.cells(claim) if cell.role == "condition"]
+        cells = plan.cells(claim)
+        conditions = [cell for cell in cells if cell.role == "condition"]
         close = settings.alpha / len(conditions)
         self.conditions = [self._run(cell, self.all_looks, close) for cell in conditions]
         looks = tuple(n for n in CONTROL_LOOKS if n <= self.all_looks[-1]) or self.all_looks
-        self.controls = [
-            self._run(cell, looks, settings.alpha) for cell in plan.cells(claim) if cell.role != "condition"
-        ]
+        self.controls = [self._run(cell, looks, settings.alpha) for cell in cells if cell.role != "condition"]
 
     def _run(self, cell: Cell, looks: tuple[int, ...], close: float, rerun: bool = False) -> CellRun:
         try:

@@ -58,11 +58,8 @@ class Memory:
 
     def __init__(self, places: Places, target: Path, settings: Settings) -> None:
         """Reads what the last run into `target` left."""
-        self._places, self._target, self._file = (
-            places,
-            target,
-            places.build / "unchanged" / f"{target.name}-outcomes.json",
-        )
+        self._places, self._target = places, target
+        self._file = places.build / "unchanged" / f"{target.name}-outcomes.json"
         self._common = code(), settings
         self._stored = self._digests()
         self.stored = frozenset(self._stored)
@@ -95,9 +92,7 @@ class Memory:
         return found
 
     def _digest(self, path: str) -> str:
-        made = [folder / f"{kind}/{path}.json" for folder in (self._places.reports, self._target) for kind in KINDS]
+        folders = [f / kind for f in (self._places.reports, self._target) for kind in ("evidence", "runs")]
+        made = [folder / f"{path}.json" for folder in folders]
         claim = self._places.conf / "claim" / f"{path}.yaml"
         return digest(*self._common, self._stored.get(path), claim, *made)
-
-
-KINDS = ("evidence", "runs")
