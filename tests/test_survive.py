@@ -72,6 +72,11 @@ def children(pid):
     return found
 
 
+def holds_nothing_yet(worker):
+    """Whether a worker is still starting: it limits its memory before it says that it can take a chunk."""
+    return resource.prlimit(worker, resource.RLIMIT_DATA) == resource.getrlimit(resource.RLIMIT_DATA)
+
+
 def gone(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -158,7 +163,7 @@ def test_twenty_workers_killed_at_random_in_one_run(project, steady, number):
         mark = project.root / "marks" / str(worker)
         os.kill(worker, signal.SIGSTOP)
         under_way = mark.read_text() if mark.exists() else None
-        if under_way is None and starting < 3:
+        if holds_nothing_yet(worker) and starting < 3:
             starting += 1
         elif under_way and under_way not in struck:
             struck.add(under_way)
