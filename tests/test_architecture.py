@@ -63,7 +63,7 @@ def test_imports_run_one_way(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src" / "claims" / "statistics").glob("*.py")), ids=lambda p: p.stem)
 def test_statistics_is_numpy_and_scipy(path):
-    standard = {"collections", "dataclasses", "functools", "itertools", "math", "typing", "difflib", "enum", "operator"}
+    standard = {"bisect", "collections", "dataclasses", "functools", "itertools", "math", "typing", "difflib"}
     roots = {name.split(".")[0] for name in imported(path)}
     assert roots <= standard | {"numpy", "scipy", "claims"}
     assert all(name.startswith("claims.statistics") for name in imported(path) if name.startswith("claims"))

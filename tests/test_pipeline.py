@@ -90,6 +90,9 @@ def test_evidence_is_judged_again_from_its_file_and_catches_an_edit(plain):
     edited = json.loads(json.dumps(record))
     edited["declaration"]["criterion"]["margin"] = 0.1
     assert list(evidence.judged_again(edited))
+    edited = json.loads(json.dumps(record))
+    edited["sensitivity"][0]["high"] += 0.1
+    assert [told.partition(":")[0] for told in evidence.judged_again(edited)] == ["claim.sensitivity"]
 
 
 def test_a_changed_declaration_needs_a_revision_which_draws_fresh_seeds(plain, seen):
@@ -120,11 +123,13 @@ def test_words_move_into_the_evidence_without_a_run(plain, seen):
     plain.run("accept")
     shutil.rmtree(plain.root / "build")
     path = plain.root / "conf" / "claim" / "toy" / "plain.yaml"
-    text = path.read_text()
+    kept = plain.root / "reports" / "evidence" / "toy" / "plain.json"
+    text, before = path.read_text(), evidence.read(kept)
     path.write_text(text + "notes: It was seen.\n")
+    assert [one["declared"] for one in before["sensitivity"]] == [0.5]
+    evidence.write({**before, "sensitivity": []}, kept)
     assert "1 changed" in seen(plain.run("accept"))
-    after = evidence.read(plain.root / "reports" / "evidence" / "toy" / "plain.json")
-    assert after["notes"] == "It was seen."
+    assert evidence.read(kept) == {**before, "notes": "It was seen."}
     path.write_text(text.replace("margin: 0.5", "margin: 0.4"))
     refused = plain.run("accept")
     assert refused.returncode == 2

@@ -45,7 +45,7 @@ def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
     verdict = run.verdict()
     controls = [_control(run, control) for control in run.controls]
     conditions = [_condition(condition, verdict) for condition in run.conditions]
-    return {
+    record = {
         "format": FORMAT,
         "engine": ENGINE,
         "id": claim.id,
@@ -66,11 +66,12 @@ def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
         "alpha": settings.alpha,
         "looks": list(run.all_looks),
         "verdict": {**dataclasses.asdict(verdict), **_validity(verdict, conditions, controls)},
-        "sensitivity": _sensitivity(run),
+        "sensitivity": [],
         "conditions": conditions,
         "controls": controls,
         "previous": _previous(claim, committed),
     }
+    return record | {"sensitivity": sensitivity(record)}
 
 
 def texts(claim: Claim) -> dict[str, Any]:
@@ -160,15 +161,22 @@ def _failures(run: CellRun) -> Iterator[dict[str, Any]]:
                 yield {"replicate": result.first + row, "error": "an outcome is not finite"}
 
 
-def _sensitivity(run: ClaimRun) -> dict[str, float] | None:
-    """Range of margins with the same verdict; None where the criterion has no single margin."""
-    outcomes = {condition.cell.name: condition.outcomes() for condition in run.conditions}
-    sizes = {c.cell.name: population(c.cell.real, outcomes[c.cell.name]) for c in run.conditions}
-    low, high = statistics.sensitivity(
-        run.rule, outcomes, quantifier=run.claim.quantifier, looks=run.all_looks, alpha=run.settings.alpha,
-        populations={name: size for name, size in sizes.items() if size is not None},
-    )  # fmt: skip
-    return None if math.isnan(low) else {"low": low, "high": high}
+def sensitivity(evidence: Evidence) -> list[dict[str, Any]]:
+    """Range of each margin with the same verdict, from the stored outcomes."""
+    found = statistics.sensitivity(
+        evidence["declaration"]["criterion"],
+        {c["name"]: _series(c, evidence["looks"]) for c in evidence["conditions"]},
+        [_series(c, c["planned"], plan.duty(c["role"], c["name"])) for c in evidence["controls"]],
+        quantifier=evidence["quantifier"],
+        alpha=evidence["alpha"],
+    )
+    return [dataclasses.asdict(one) for one in found]
+
+
+def _series(record: Mapping[str, Any], looks: Sequence[int], duty: str = "") -> statistics.Series:
+    """The stored outcomes of a condition or control."""
+    outcomes = {name: np.asarray(values, dtype=float) for name, values in record["outcomes"].items()}
+    return statistics.Series(outcomes, looks, population(record["real"], outcomes), duty)
 
 
 def _previous(claim: Claim, committed: Evidence | None) -> list[dict[str, Any]]:
@@ -202,6 +210,7 @@ def judged_again(evidence: Evidence) -> Iterator[str]:
         yield from _differences(record["name"], record, again)
     again = {**dataclasses.asdict(verdict), **_validity(verdict, conditions, controls)}
     yield from _differences("verdict", evidence["verdict"], again)
+    yield from _differences("claim", evidence, {"sensitivity": sensitivity(evidence)})
     if plan.sha256(plain(evidence["declaration"])) != evidence["declaration_sha256"]:
         yield "declaration_sha256: does not match the declaration in the file"
 
@@ -210,11 +219,10 @@ def _judgement(
     rule: Mapping[str, Any], record: Mapping[str, Any], looks: Sequence[int], alpha: float, close: float
 ) -> statistics.Judgement:
     """A condition or control judged from its stored outcomes."""
-    resplits = record["real"] == "population"
-    looks = statistics.planned_looks(rule, looks, population=resplits)
-    outcomes = {name: np.asarray(values, dtype=float) for name, values in record["outcomes"].items()}
-    sizes = population(record["real"], outcomes)
-    return statistics.judge(rule, outcomes, looks=looks, alpha=alpha, close=close, population=sizes)
+    one = _series(record, looks)
+    return statistics.judge(
+        rule, one.outcomes, looks=one.looks, alpha=alpha, close=close, population=one.population
+    )  # fmt: skip
 
 
 def _differences(name: str, record: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
@@ -227,7 +235,7 @@ def skewed(evidence: Evidence) -> Iterator[str]:
     """Conditions whose differences are so skewed that an error at the margin is likelier than alpha."""
     rule = statistics.complete(evidence["declaration"]["criterion"])
     for condition in evidence["conditions"]:
-        outcomes = {name: np.asarray(values, dtype=float) for name, values in condition["outcomes"].items()}
+        outcomes = _series(condition, ()).outcomes
         points = {name: outcomes[name].shape[1] for name in statistics.curve_names(rule)}
         for leaf in leaves(tree(rule, points)):
             x = leaf.score(outcomes)

@@ -242,8 +242,8 @@ def accept(
 ) -> list[str]:
     """Copies changed evidence of the last standard run into `reports/`; the claims that changed.
 
-    What a claim file says in words alone (statement, notes, literature, review) needs no run: it moves into the
-    evidence in force.
+    What a claim file says in words alone (statement, notes, literature, review), and what follows from the stored
+    outcomes besides the verdict (sensitivity), needs no run: it moves into the evidence in force.
 
     Raises:
         ClaimsError: No standard run, other settings than the default, a stale run, or a changed declaration or trial
@@ -261,7 +261,8 @@ def accept(
             refuse_unrevised(record, committed, claim)
             if record["timed"] and evidence.drift(committed, record).reproduced and _same_declared(record, committed):
                 record, run_file = committed, None
-        if evidence.write({**record, **evidence.texts(claim)}, kept):
+        follows = {**evidence.texts(claim), "sensitivity": evidence.sensitivity(record)}
+        if evidence.write({**record, **follows}, kept):
             if run_file is not None:
                 evidence.write(evidence.read(run_file), places.reports / "runs" / f"{path}.json")
             accepted.append(path)

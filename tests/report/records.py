@@ -160,12 +160,21 @@ def evidence(
         "alpha": 0.01,
         "looks": [8, 16, 32, 64, 128],
         "verdict": {"label": verdict, "reason": "", "k": k, "count": total, "p_hold": 0.0016, "p_fail": 1.0, **groups},
-        "sensitivity": None,
+        "sensitivity": [],
         "conditions": conditions,
         "controls": controls,
         "previous": [],
     }
     return made | fields
+
+
+def margin(
+    criterion: Mapping[str, Any], low: float = 0.0, high: float = math.inf, end: str = "margin"
+) -> dict[str, Any]:
+    """How far one margin of a simple criterion may move."""
+    declared = criterion["range"][end == "upper"] if "range" in criterion else criterion["margin"]
+    outcomes = [criterion[key] for key in ("a", "b", "outcome") if key in criterion]
+    return {"kind": criterion["kind"], "outcomes": outcomes, "end": end, "declared": declared, "low": low, "high": high}
 
 
 # The records ---------------------------------------------------------------------------------------------------------
@@ -212,7 +221,7 @@ def supported() -> dict[str, Any]:
         conditions,
         [_nothing(), known | control("four", "positive")],
         "supported",
-        sensitivity={"low": 0.0, "high": 0.0214},
+        sensitivity=[margin(DIFF, high=0.0214)],
         notes="The grid gets the same number of fits, rounded down to a full grid.",
         references=["Bergstra and Bengio 2012, Random search for hyper-parameter optimization, JMLR 13"],
     )
@@ -269,7 +278,7 @@ def refuted() -> dict[str, Any]:
         conditions,
         [nothing],
         "refuted",
-        sensitivity={"low": 0.0, "high": 0.031},
+        sensitivity=[margin(criterion, high=0.031)],
     )
 
 
@@ -339,7 +348,7 @@ def trend() -> dict[str, Any]:
         conditions,
         [flat],
         "supported",
-        sensitivity={"low": 0.0, "high": 0.81},
+        sensitivity=[margin(criterion, high=0.81)],
     )
 
 
@@ -519,6 +528,11 @@ def both() -> dict[str, Any]:
         conditions,
         [none],
         "supported",
+        sensitivity=[
+            margin(criterion["all"][0], high=0.24),
+            margin(criterion["all"][1], low=-math.inf, high=-0.0036, end="lower"),
+            margin(criterion["all"][1], low=0.0045, end="upper"),
+        ],
         topic="regularization",
         guide={"sections": [2], "lines": [55]},
     )
@@ -559,6 +573,7 @@ def hostile() -> dict[str, Any]:
         conditions,
         [none],
         "supported",
+        sensitivity=[margin(criterion), margin(criterion)],
         notes=HOSTILE,
         references=[HOSTILE],
         revisions=[{"what": HOSTILE, "why": HOSTILE}],

@@ -96,18 +96,47 @@ def test_real_data_speak_of_themselves_and_timed_claims_of_the_machine():
     assert sentence.endswith("Measured in CPU time on Example CPU at 2.4 GHz, Linux 6.1.")
 
 
+def told(*ranges, label="supported"):
+    return words.sensitivity({"sensitivity": list(ranges), "verdict": {"label": label}})
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "told"),
+    ("low", "high", "sentence"),
     [
         (0.004, 0.018, "The verdict is the same for every margin from 0.004 up to 0.018."),
         (-math.inf, 0.018, "The verdict is the same for every margin up to 0.018."),
         (0.004, math.inf, "The verdict is the same for every margin from 0.004."),
         (-math.inf, math.inf, "The verdict is the same for every margin."),
+        (0.0, 0.01, "The verdict is the same for every margin from 0 up to 0.01."),
+        (0.00401, 0.01899, "The verdict is the same for every margin from 0.00401 up to 0.0189."),
+        (0.0040101, 0.0100012, "The verdict is the same for every margin from 0.00402 up to 0.010001."),
+        (0.009999, 115.99, "The verdict is the same for every margin from 0.009999 up to 115."),
+        (-0.0018765, 1e-2, "The verdict is the same for every margin from -0.00187 up to 0.01."),
     ],
 )
-def test_sensitivity(low, high, told):
-    assert words.sensitivity({"sensitivity": {"low": low, "high": high}}) == told
-    assert words.sensitivity({"sensitivity": None}) == ""
+def test_sensitivity_of_one_margin_is_rounded_to_the_side_of_the_declared_one(low, high, sentence):
+    assert told(records.margin(records.DIFF, low, high)) == sentence
+
+
+def test_sensitivity_of_several_margins_names_each():
+    level = {"kind": "level", "outcome": "slope", "range": [0.9, 1.1]}
+    best = {"kind": "equiv", "a": "new", "b": "old", "margin": 0.5}
+    ranges = [
+        records.margin(level, -math.inf, 0.95, "lower"),
+        records.margin(level, 1.02, 3.0, "upper"),
+        records.margin(best, -math.inf, math.inf),
+    ]
+    assert told(*ranges) == (
+        "The verdict is the same while one number moves and the others stay: "
+        "the lower end for slope (level, declared 0.9) up to 0.95; "
+        "the upper end for slope (level, declared 1.1) from 1.02 up to 3; "
+        "the margin for new and old (equivalence, declared 0.5) anywhere."
+    )
+
+
+def test_without_a_margin_or_a_verdict_there_is_no_sensitivity():
+    assert told() == ""
+    assert told(records.margin(records.DIFF), label="invalid") == ""
 
 
 def test_what_separates_holding_from_failing_conditions_is_told_only_where_one_parameter_does():

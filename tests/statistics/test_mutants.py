@@ -26,15 +26,16 @@ import claims.statistics
 
 HERE = Path(__file__).parent
 PACKAGE = Path(claims.statistics.__file__).parent
-MODULES = ("tests", "criteria", "course", "reasons", "judge", "verdict", "controls")
+MODULES = ("tests", "criteria", "course", "reasons", "judge", "verdict", "controls", "margins")
 BATTERY = {
-    "tests": ("test_pvalues", "test_judge", "test_sensitivity"),
-    "criteria": ("test_criteria", "test_judge", "test_sensitivity"),
-    "course": ("test_judge", "test_sensitivity", "test_criteria"),
+    "tests": ("test_pvalues", "test_judge", "test_margins"),
+    "criteria": ("test_criteria", "test_judge", "test_margins"),
+    "course": ("test_judge", "test_margins", "test_criteria"),
     "reasons": ("test_judge",),
-    "judge": ("test_judge", "test_criteria", "test_sensitivity"),
-    "verdict": ("test_verdict", "test_sensitivity"),
-    "controls": ("test_controls",),
+    "judge": ("test_judge", "test_criteria", "test_margins"),
+    "verdict": ("test_verdict", "test_margins"),
+    "controls": ("test_controls", "test_margins"),
+    "margins": ("test_margins",),
 }
 """Test files that may catch the mutants of each module, the likeliest first."""
 

@@ -268,13 +268,37 @@ def separation(evidence: Record) -> str:
 
 
 def sensitivity(evidence: Record) -> str:
-    """For which margins the verdict would have been the same; nothing where the criterion has no single margin."""
-    bounds = evidence["sensitivity"]
-    if not bounds:
+    """For which margins the verdict would have been the same; nothing where there is no margin or no verdict."""
+    found = evidence["sensitivity"]
+    if not found or evidence["verdict"]["label"] == "invalid":
         return ""
-    low, high = bounds["low"], bounds["high"]
-    ends = [f"from {number(low)}"] * math.isfinite(low) + [f"up to {number(high)}"] * math.isfinite(high)
-    return f"The verdict is the same for every margin{' ' * bool(ends)}{' '.join(ends)}."
+    if len(found) == 1:
+        return f"The verdict is the same for every margin {_between(found[0])}.".replace(" anywhere", "")
+    ends = {"margin": "margin", "lower": "lower end", "upper": "upper end"}
+    told = [
+        f"the {ends[one['end']]} for {names(one['outcomes'])} ({KINDS.get(one['kind'], one['kind'])}, "
+        f"declared {number(one['declared'])}) {_between(one)}"
+        for one in found
+    ]
+    return f"The verdict is the same while one number moves and the others stay: {'; '.join(told)}."
+
+
+def _between(one: Record) -> str:
+    """The range of a margin: `from 1 up to 2`, without an end that is infinite."""
+    ends = (("from", one["low"]), ("up to", one["high"]))
+    told = [f"{word} {_towards(one['declared'], end)}" for word, end in ends if math.isfinite(end)]
+    return " ".join(told) or "anywhere"
+
+
+def _towards(declared: float, end: float) -> str:
+    """An end rounded to the side of the declared margin, which it never reaches: what is told lies in the range."""
+    if end in (0, declared):
+        return number(end)
+    digits = first = 2 - math.floor(math.log10(abs(end)))
+    rounds = math.ceil if end < declared else math.floor
+    while (told := rounds(end * 10.0**digits) / 10.0**digits) == declared:
+        digits += 1
+    return number(told, digits if digits > first else None)
 
 
 def criterion(evidence: Record) -> str:

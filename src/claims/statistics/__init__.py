@@ -10,6 +10,7 @@ from claims.statistics.criteria import (
     statistical,
 )
 from claims.statistics.judge import Judgement, LeafResult, Look, judge, planned_looks
+from claims.statistics.margins import MarginRange, Series, sensitivity
 from claims.statistics.verdict import (
     ErrorStatement,
     Published,
@@ -17,7 +18,6 @@ from claims.statistics.verdict import (
     conditions_needed,
     error_statement,
     label,
-    sensitivity,
     verdict,
 )
 
@@ -26,7 +26,9 @@ __all__ = [
     "Judgement",
     "LeafResult",
     "Look",
+    "MarginRange",
     "Published",
+    "Series",
     "Verdict",
     "complete",
     "conditions_needed",

@@ -162,7 +162,7 @@ def judge(
         return nothing_seen(record)
     seen = course(record.node, record.data, record.steps, looks, close, population, interval_level)
     ph, pf, state = states(record.node, seen, close, record.planned[-1])
-    broken = "" if state[-1] == "decided" and not inconsistent(record) else broken_reason(record)
+    broken = broken_reason(record, decided=state[-1] == "decided")
     if broken:
         return _judgement(record, seen, 1.0, 1.0, "broken", broken, math.nan)
     final = float(ph[-1]), float(pf[-1])
@@ -266,13 +266,17 @@ def inconsistent(record: Record) -> bool:
     return False
 
 
-def broken_reason(record: Record) -> str:
-    """Why the trial cannot be judged, empty where it can: too many failures to decide at the cap, or nothing usable."""
-    nothing = record.failed == record.rows >= record.planned[0]
-    if nothing or record.failed > FAILED_SHARE * record.planned[-1]:
-        return f"{record.failed} of {record.rows} replicates failed"
+def broken_reason(record: Record, *, decided: bool = False) -> str:
+    """Why the trial cannot be judged, empty where it can.
+
+    A declaration as deterministic that is false spoils everything; failures, too many to decide at the cap or nothing
+    else, do not undo what was decided before.
+    """
     if inconsistent(record):
         return "declared deterministic, but its replicates differ; where inputs are random use n: 32"
+    nothing = record.failed == record.rows >= record.planned[0]
+    if not decided and (nothing or record.failed > FAILED_SHARE * record.planned[-1]):
+        return f"{record.failed} of {record.rows} replicates failed"
     return ""
 
 
