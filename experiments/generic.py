@@ -151,6 +151,42 @@ def compare(
     return {name: curve.tolist() for name, curve in found.items()}
 
 
+def compare_outcomes(
+    *,
+    data: str,
+    arms: Mapping[str, Mapping[str, Any]],
+    outcomes: str | Sequence[str] = "accuracy",
+    n_train: int | Sequence[int] = 0,
+    n_test: int = 2000,
+    options: Mapping[str, Any] | None = None,
+    positives: float = 0.0,
+    noise_columns: int = 0,
+    flipped: float = 0.0,
+    missing: float = 0.0,
+    mechanism: str = "mcar",
+    folds: int = 3,
+    tuned_by: str = "",
+    draws: int = 1,
+) -> list[str]:
+    """Names of what `compare` returns for the same parameters, found without a fit; its errors before the first one."""
+    sizes = [n_train] if isinstance(n_train, int) else list(n_train)
+    names = [outcomes] if isinstance(outcomes, str) else list(outcomes)
+    if not sizes or not names or draws < 1:
+        raise ValueError("n_train, outcomes, draws: must not be empty or 0; name at least one of each")
+    measures = [_short(name) for name in names if _measure(name)]
+    if tuned_by and tuned_by not in metrics.get_scorer_names():
+        raise ValueError(
+            f"tuned_by: must be a scorer, got {tuned_by!r}{_nearest(tuned_by, metrics.get_scorer_names())}"
+        )
+    _pipelines(arms, 0, _tuner(tuned_by or names[0], folds), folds)
+    if data != "mnist":  # which takes a second to load
+        rows = _drawn(0, data, max(sizes), n_test, dict(options or {}), positives)
+        _damaged(0, *rows, noise_columns, flipped, (missing, mechanism))
+    found = [arm if len(measures) == 1 else f"{arm}_{name}" for arm in arms for name in measures]
+    pairs = itertools.permutations(arms, 2) if len(measures) == 1 and not isinstance(n_train, int) else ()
+    return [*found, "unconverged", *(f"{a}_minus_{b}" for a, b in pairs)]
+
+
 def _measured(
     built: Mapping[str, BaseEstimator], train: Table, test: Table, measures: Mapping[str, Scorer]
 ) -> dict[str, float]:
@@ -480,6 +516,28 @@ def accepts(
     warned = not refused and bool({one for one in answer if _concerns(one, asked)} - set(before))
     told = {"refused": refused, "deprecated": warned, "accepted": not refused and not warned, "taken": not refused}
     return {name: float(value) for name, value in {**told, "as_said": told[said]}.items()}
+
+
+def accepts_outcomes(
+    *,
+    model: str,
+    keywords: Mapping[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
+    to: str = "constructor",
+    data: str = "numbers",
+    method: str = "",
+    said: str = "accepted",
+) -> list[str]:
+    """Names of what `accepts` returns for the same parameters, found without asking the library; its other errors."""
+    found = _class(model, "model")
+    for field, value in (("keywords", keywords), ("given", given)):
+        _allowed(found, value or {}, field)
+    lists = {"to": ("constructor", "fit"), "data": ROWS, "method": ("", *METHODS), "said": SAID}
+    for field, value in {"to": to, "data": data, "method": method, "said": said}.items():
+        if value not in lists[field]:
+            known = ", ".join(filter(None, lists[field]))
+            raise ValueError(f"{field}: must be one of {known}, got {value!r}{_nearest(value, lists[field])}")
+    return [*SAID, "as_said"]
 
 
 def _allowed(found: type, keywords: Mapping[str, Any], field: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ guide: {sections: [2], lines: ["50-56"]}
 quantifier: typically
 trial: experiments.toy.shifted
 conditions:
-  a: {shift: 2.0}
-  b: {shift: 2.0}
-  c: {shift: 2.0}
+  a: {shift: 3.5}
+  b: {shift: 3.0}
+  c: {shift: 2.5}
   d: {shift: 2.0}
 criterion: {kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: visible}
 controls: {negative: {none: {base: a, shift: 0.0}}}
@@ -128,7 +128,7 @@ MISTAKES = {
     "a curve over a word": (
         GOOD,
         curve("large"),
-        ["a.sizes: must be a list of 4 to 6 numbers, got 'large'"],
+        ["a.sizes: must be list, got 'large'; see the trial rising"],
     ),
     "a curve over another x per condition": (
         GOOD,
@@ -161,6 +161,29 @@ MISTAKES = {
         f"parameters: {{real: population}}\n{RULE}",
         ["real: population needs n_train and n_test, and experiments.toy.shifted does not return both; return them"],
     ),
+    "a condition twice": ("d: {shift: 2.0}", "d: {shift: 3.0}", ["conditions.d: must differ from 'b', or both count"]),
+    "a condition twice by a default": (
+        "d: {shift: 2.0}",
+        "d: {shift: 3.0, size: 1}",
+        ["conditions.d: must differ from 'b', or both count; change a parameter or drop it"],
+    ),
+    "a control that changes nothing": (
+        "base: a, shift: 0.0",
+        "base: a",
+        ["controls.negative.none: must differ from the condition 'a'; change a parameter"],
+    ),
+    "a word for a number": (
+        "d: {shift: 2.0}",
+        "d: {shift: strong}",
+        ["conditions.d.shift: must be float, got 'strong'; see the trial shifted"],
+    ),
+    "a yes for a number": ("d: {shift: 2.0}", "d: {shift: yes}", ["conditions.d.shift: must be float, got True"]),
+    "a list for a number": (
+        "d: {shift: 2.0}",
+        "d: {shift: 2.0, size: [1, 2]}",
+        ["conditions.d.size: must be int, got [1, 2]"],
+    ),
+    "a curve of words": (GOOD, curve("[a, b, c, d]"), ["a.sizes: must be a list of 4 to 6 numbers, got ['a', 'b'"]),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
 

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from claims.fingerprint import reached_code, versions
 from experiments import generic
 from experiments.common import real, streams
-from experiments.generic import accepts, compare
+from experiments.generic import accepts, accepts_outcomes, compare, compare_outcomes
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -171,6 +171,8 @@ def test_no_other_code_can_be_named(path):
             1, data="iris", arms={"a": {"model": "sklearn.ensemble.BaggingClassifier", "estimator": {"model": path}}}
         ),
         lambda: accepts(1, model=path),
+        lambda: accepts_outcomes(model=path),
+        lambda: compare_outcomes(data="iris", arms={"a": {"model": path}}),
         lambda: compare(1, data="iris", arms=PLAIN, outcomes=[str(path)]),
         lambda: compare(1, data=str(path), arms=PLAIN),
     ):
@@ -203,8 +205,9 @@ def test_no_other_code_can_be_named(path):
     ],
 )
 def test_a_wrong_arm_is_told_with_field_rule_and_next_step(definition, said):
-    with pytest.raises(ValueError, match=said):
-        compare(1, data="iris", arms={"a": definition})
+    for call in (compare, foretold_by(compare_outcomes)):
+        with pytest.raises(ValueError, match=said):
+            call(1, data="iris", arms={"a": definition})
 
 
 def test_functions_cannot_come_in_as_text():
@@ -235,8 +238,76 @@ def test_functions_cannot_come_in_as_text():
     ],
 )
 def test_a_wrong_call_is_told_with_field_rule_and_next_step(call, said):
+    for trial in (compare, foretold_by(compare_outcomes)):
+        with pytest.raises(ValueError, match=said):
+            trial(1, **{"arms": PLAIN, **call})
+
+
+def foretold_by(outcomes):
+    """The check before a run, called as its trial is."""
+    return lambda seed, **parameters: outcomes(**parameters)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {},
+        {"outcomes": ["accuracy", "train_accuracy", "sklearn.metrics.log_loss"]},
+        {"outcomes": "neg_log_loss", "n_train": [30, 60], "data": "moons", "n_test": 100},
+        {"outcomes": ["accuracy", "recall"], "n_train": [30, 60], "data": "moons", "n_test": 100},
+        {
+            "data": "moons",
+            "n_train": 40,
+            "n_test": 50,
+            "positives": 0.2,
+            "noise_columns": 3,
+            "flipped": 0.1,
+            "draws": 2,
+        },
+    ],
+    ids=str,
+)
+def test_what_a_comparison_returns_is_foretold(call):
+    arms = {"few": {"model": FOREST, "n_estimators": 2}, "many": {"model": FOREST, "n_estimators": 3}}
+    call = {"data": "iris", "arms": arms, **call}
+    assert sorted(compare_outcomes(**call)) == sorted(compare(1, **call))
+
+
+def test_what_a_library_is_asked_is_foretold():
+    call = {"model": LOGISTIC, "keywords": {"C": 0.1}, "given": {"tol": 0.1}, "data": "missing", "method": "predict"}
+    assert sorted(accepts_outcomes(**call)) == sorted(accepts(1, **call))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"to": "fitt"}, "to: must be one of constructor, fit, got 'fitt'"),
+        ({"data": "catgories"}, "data: must be one of .*, got 'catgories'"),
+        ({"method": "predct"}, "method: must be one of .*, got 'predct'"),
+        ({"said": "acepted"}, "said: must be one of .*, got 'acepted'"),
+        ({"given": {"n_jobs": 2}}, r"given\.n_jobs: cannot be set"),
+        ({"keywords": {"machines": "x"}}, r"keywords\.machines: must be a number or a definition"),
+        ({"model": "sklearn.linear_model.LogisticRegresion"}, "did you mean 'LogisticRegression'"),
+    ],
+)
+def test_a_wrong_question_is_told_alike_before_and_in_a_run(call, said):
+    for trial in (accepts, foretold_by(accepts_outcomes)):
+        with pytest.raises(ValueError, match=said):
+            trial(1, **{"model": LOGISTIC, **call})
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"tuned_by": "acuracy"}, "tuned_by: must be a scorer, got 'acuracy'; did you mean 'accuracy'"),
+        ({"n_train": []}, "must not be empty"),
+        ({"outcomes": []}, "must not be empty"),
+        ({"draws": 0}, "must not be empty or 0"),
+    ],
+)
+def test_what_would_go_unnoticed_in_a_run_is_told_before_it(call, said):
     with pytest.raises(ValueError, match=said):
-        compare(1, **{"arms": PLAIN, **call})
+        compare_outcomes(**{"data": "iris", "arms": PLAIN, **call})
 
 
 @pytest.mark.parametrize(

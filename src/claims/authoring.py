@@ -113,7 +113,7 @@ def _body(entry: Entry, trial: str | None) -> str:
         called = call(trial)
         needed = ", ".join(f"{name}: TODO" for name in sorted(called.needs))
         filled = {**dict.fromkeys(filled, ""), "control_parameters": "TODO: 0", "parameters": f"{{{needed}}}"}
-        others = ", ".join(sorted(called.takes - called.needs)) or "nothing else"
+        others = ", ".join(sorted(called.defaults)) or "nothing else"
         trial += "\n" + _wrapped(f"Parameters are shared by all conditions and controls; it also takes {others}.", "# ")
     elif "over: grid" in criterion:
         filled["parameters"] = filled["parameters"].replace("{}", "{grid: [10, 30, 100, 300]}")
