@@ -1,14 +1,15 @@
 """Trials that need no Python: a claim file names data, arms and outcomes, and what is named is looked up here.
 
-`compare` trains estimators or pipelines on the same rows and measures them on fresh ones; `accepts` asks what an
-installed library does with a call. Names lead to estimators (samplers and transformers included), scorers and metric
-functions of scikit-learn, imbalanced-learn, XGBoost and LightGBM, and to nothing else: no other code can be reached
-from a claim file, and nothing is fetched.
+`compare` trains estimators or pipelines on the same rows and measures them on fresh ones; `counts` says how large they
+are once fitted; `accepts` asks what an installed library does with a call. Names lead to estimators (samplers and
+transformers included), scorers and metric functions of scikit-learn, imbalanced-learn, XGBoost and LightGBM, and to
+nothing else: no other code can be reached from a claim file, and nothing is fetched.
 """
 
 import difflib
 import inspect
 import itertools
+import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
@@ -171,13 +172,29 @@ def compare_outcomes(
     """Names of what `compare` returns for the same parameters, found without a fit; its errors before the first one."""
     sizes = [n_train] if isinstance(n_train, int) else list(n_train)
     names = [outcomes] if isinstance(outcomes, str) else list(outcomes)
-    if not sizes or not names or draws < 1:
-        raise ValueError("n_train, outcomes, draws: must not be empty or 0; name at least one of each")
+    if not sizes or not names:
+        raise ValueError("n_train, outcomes: must not be empty; name at least one of each")
+    for field, (value, low, high) in {
+        "n_test": (n_test, 1, np.inf),
+        "noise_columns": (noise_columns, 0, np.inf),
+        "flipped": (flipped, 0, 0.99),
+        "missing": (missing, 0, 0.5),
+        "folds": (folds, 2, np.inf),
+        "draws": (draws, 1, np.inf),
+    }.items():
+        if not low <= value <= high:
+            raise ValueError(f"{field}: must be between {low} and {high}, got {value}; mend it or leave it out")
+    if mechanism not in ("mcar", "mar", "mnar"):
+        raise ValueError(f"mechanism: must be mcar, mar or mnar, got {mechanism!r}; name one")
+    if data not in (*GENERATED, *CLASSES, *NUMBERS, "texts"):
+        _real(data)  # which says what there is
     measures = [_short(name) for name in names if _measure(name)]
     if tuned_by and tuned_by not in metrics.get_scorer_names():
         raise ValueError(
             f"tuned_by: must be a scorer, got {tuned_by!r}{_nearest(tuned_by, metrics.get_scorer_names())}"
         )
+    for name, arm in arms.items():
+        _check_lists(arm, f"arms.{name}")
     _pipelines(arms, 0, _tuner(tuned_by or names[0], folds), folds)
     if data != "mnist":  # which takes a second to load
         rows = _drawn(0, data, max(sizes), n_test, dict(options or {}), positives)
@@ -185,6 +202,20 @@ def compare_outcomes(
     found = [arm if len(measures) == 1 else f"{arm}_{name}" for arm in arms for name in measures]
     pairs = itertools.permutations(arms, 2) if len(measures) == 1 and not isinstance(n_train, int) else ()
     return [*found, "unconverged", *(f"{a}_minus_{b}" for a, b in pairs)]
+
+
+def _check_lists(arm: Any, field: str) -> None:
+    """Steps and grid of an arm, where a slip is told less clearly once they are taken apart."""
+    arm = arm if isinstance(arm, Mapping) else {}
+    if not isinstance(arm.get("steps", []), list | tuple):
+        raise ValueError(f"{field}.steps: must be a list, got {arm['steps']!r}; write [{arm['steps']}]")
+    if not isinstance(arm.get("grid") or {}, Mapping):
+        raise ValueError(f"{field}.grid: must map keywords to lists, got {arm['grid']!r}; write {{keyword: [1, 2]}}")
+    for keyword in arm.get("grid") or ():
+        known = _keywords(_class(arm["model"], f"{field}.model")) if "model" in arm else {keyword}
+        if "__" not in keyword and keyword not in known:
+            rule = "must be a keyword of the model or <step>__<keyword>"
+            raise ValueError(f"{field}.grid.{keyword}: {rule}, got {keyword!r}{_nearest(keyword, known)}")
 
 
 def _measured(
@@ -451,6 +482,110 @@ def _seeded(pipeline: Any, seed: int) -> Any:
 def _nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+# Counting ---------------------------------------------------------------------------------------------------------
+
+
+def counts(
+    seed: int,
+    *,
+    data: str,
+    arms: Mapping[str, Mapping[str, Any]],
+    of: str | Sequence[str],
+    n_train: int = 0,
+    options: Mapping[str, Any] | None = None,
+    folds: int = 3,
+    tuned_by: str = "",
+) -> dict[str, float]:
+    """How large each arm is once it is fitted: what is asked for, a key of COUNTS, such as `trees` or `bytes`.
+
+    With one count each arm's name is the name of its value, with more it is `<arm>_<count>`.
+
+    Args:
+        seed: Draws data, split and what is random in fitting.
+        data: As for `compare`.
+        arms: As for `compare`.
+        of: One or more keys of COUNTS.
+        n_train: Rows to fit; of real data a third at most, which is what 0 stands for.
+        options: Keywords of the generator.
+        folds: Folds of the cross-validation that tunes.
+        tuned_by: Scorer that tunes, where an arm has a grid.
+
+    Raises:
+        ValueError: As for `compare`, or an arm has nothing of what is counted.
+    """
+    names = [of] if isinstance(of, str) else list(of)
+    drawing, fitting = streams(seed, 2)
+    train, _ = _drawn(drawing, data, n_train, 100, dict(options or {}), 0.0)
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for arm, pipeline in _pipelines(arms, fitting, _tuner(tuned_by, folds), folds).items():
+            pipeline.fit(*train)
+            for name in names:
+                found[arm if len(names) == 1 else f"{arm}_{name}"] = _count(pipeline, name, arm)
+    return found
+
+
+def counts_outcomes(
+    *,
+    data: str,
+    arms: Mapping[str, Mapping[str, Any]],
+    of: str | Sequence[str],
+    n_train: int = 0,
+    options: Mapping[str, Any] | None = None,
+    folds: int = 3,
+    tuned_by: str = "",
+) -> list[str]:
+    """Names of what `counts` returns for the same parameters, found without a fit; its errors before the first one."""
+    names = [of] if isinstance(of, str) else list(of)
+    for name in names:
+        if name not in COUNTS:
+            raise ValueError(f"of: must be of {', '.join(COUNTS)}, got {name!r}{_nearest(str(name), COUNTS)}")
+    told = compare_outcomes(
+        data=data, arms=arms, n_train=n_train, n_test=100, options=options, folds=folds, tuned_by=tuned_by
+    )
+    return [arm if len(names) == 1 else f"{arm}_{name}" for arm in told if arm in arms for name in names]
+
+
+def _count(fitted: Any, name: str, arm: str) -> float:
+    try:
+        return float(COUNTS[name](fitted))
+    except AttributeError:
+        raise ValueError(f"of: {arm!r} has no {name}, got {type(_last(fitted)).__name__}; count what it has") from None
+
+
+def _trees(fitted: Any) -> int:
+    model = _last(fitted)
+    if hasattr(model, "get_booster"):
+        return len(model.get_booster().get_dump())
+    return model.booster_.num_trees() if hasattr(model, "booster_") else np.size(model.estimators_)
+
+
+def _leaves(fitted: Any) -> int:
+    model = _last(fitted)
+    return sum(tree.get_n_leaves() for tree in ([model] if hasattr(model, "tree_") else np.ravel(model.estimators_)))
+
+
+def _weights(fitted: Any) -> np.ndarray:
+    """Coefficients of a linear model or a network, without the constants."""
+    model = _last(fitted)
+    return np.concatenate([np.ravel(part) for part in getattr(model, "coefs_", None) or [model.coef_]])
+
+
+COUNTS: dict[str, Callable[[Any], float]] = {
+    "columns": lambda fitted: _last(fitted).n_features_in_,
+    "weights": lambda fitted: _weights(fitted).size,
+    "nonzero": lambda fitted: np.count_nonzero(_weights(fitted)),
+    "leaves": _leaves,
+    "trees": _trees,
+    "iterations": lambda fitted: np.max(_last(fitted).n_iter_),
+    "fits": lambda fitted: len(fitted.cv_results_["params"]) * fitted.n_splits_ + 1,
+    "bytes": lambda fitted: len(pickle.dumps(fitted)),
+}
+"""What can be counted of a fitted arm: columns that the model sees after the steps, weights without constants and those
+of them that are not 0, leaves and trees, the most iterations, fits of a grid with the last one, bytes when pickled."""
 
 
 # Asking a library --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from claims.fingerprint import reached_code, versions
 from experiments import generic
 from experiments.common import real, streams
-from experiments.generic import accepts, accepts_outcomes, compare, compare_outcomes
+from experiments.generic import accepts, accepts_outcomes, compare, compare_outcomes, counts, counts_outcomes
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -130,6 +130,54 @@ def test_tuning_picks_from_the_grid_with_equal_budgets():
     arms = {"a": {**ridge, "grid": weak}, "b": {**ridge, "grid": {"alpha": [1, 2, 3]}}}
     with pytest.raises(ValueError, match=r"as many settings each, got \{'a': 2, 'b': 3\}"):
         compare(8, data="diabetes", outcomes="r2", arms=arms)
+
+
+def test_what_is_counted_is_what_the_fitted_models_hold():
+    """Against numbers that follow from the arguments: 178 wines in 3 classes with 13 columns, of which 5 are kept."""
+    kept = {"model": "sklearn.feature_selection.SelectKBest", "k": 5}
+    boosted = "sklearn.ensemble.GradientBoostingClassifier"
+    arms = {
+        "few": {"model": LOGISTIC, "steps": ["sklearn.preprocessing.StandardScaler", kept]},
+        "all": {"model": LOGISTIC},
+        "network": {"model": "sklearn.neural_network.MLPClassifier", "hidden_layer_sizes": [7], "max_iter": 4},
+    }
+    found = counts(1, data="wine", arms=arms, of=["columns", "weights", "nonzero", "iterations"])
+    assert {name: found[f"{name}_columns"] for name in arms} == {"few": 5, "all": 13, "network": 13}
+    assert {name: found[f"{name}_weights"] for name in arms} == {"few": 15, "all": 39, "network": 13 * 7 + 7 * 3}
+    assert found["all_nonzero"] == 39
+    assert found["network_iterations"] == 4
+    trees = {
+        "forest": {"model": FOREST, "n_estimators": 6, "max_leaf_nodes": 4},
+        "boosted": {"model": boosted, "n_estimators": 6, "max_leaf_nodes": 2},
+    }
+    assert counts(1, data="wine", arms=trees, of="trees") == {"forest": 6, "boosted": 18}
+    assert counts(1, data="wine", arms=trees, of="leaves") == {"forest": 24, "boosted": 36}
+    boosters = {
+        name: {"model": name, "n_estimators": 6} for name in ("xgboost.XGBClassifier", "lightgbm.LGBMClassifier")
+    }
+    assert set(counts(1, data="wine", arms=boosters, of="trees").values()) == {18}
+    assert counts(1, data="breast_cancer", arms=boosters, of="trees") == dict.fromkeys(boosters, 6)
+    tuned = {"model": LOGISTIC, "grid": {"C": [0.1, 1.0], "tol": [0.1, 0.2, 0.3]}}
+    assert counts(1, data="wine", arms={"a": tuned}, of="fits", folds=4, tuned_by="accuracy") == {"a": 25}
+    sizes = counts(1, data="wine", arms=trees, of="bytes")
+    assert sizes["boosted"] > 1000
+    assert sizes == counts(1, data="wine", arms=trees, of="bytes")
+    assert sorted(counts_outcomes(data="wine", arms=arms, of=["columns", "bytes"])) == sorted(
+        f"{name}_{what}" for name in arms for what in ("columns", "bytes")
+    )
+    assert counts_outcomes(data="wine", arms=trees, of="trees") == list(trees)
+
+
+def test_a_count_that_cannot_be_is_told():
+    for trial in (counts, foretold_by(counts_outcomes)):
+        with pytest.raises((ValueError, KeyError), match="leafs"):
+            trial(1, data="wine", arms=PLAIN, of="leafs")
+        with pytest.raises(ValueError, match="must name an estimator"):
+            trial(1, data="wine", arms={"a": {"model": "os.system"}}, of="bytes")
+    with pytest.raises(ValueError, match=r"of: must be of columns, .*, got 'leafs'; did you mean 'leaves'"):
+        counts_outcomes(data="wine", arms=PLAIN, of="leafs")
+    with pytest.raises(ValueError, match="of: 'plain' has no trees, got LogisticRegression; count what it has"):
+        counts(1, data="wine", arms=PLAIN, of="trees")
 
 
 HOSTILE = [
@@ -302,7 +350,20 @@ def test_a_wrong_question_is_told_alike_before_and_in_a_run(call, said):
         ({"tuned_by": "acuracy"}, "tuned_by: must be a scorer, got 'acuracy'; did you mean 'accuracy'"),
         ({"n_train": []}, "must not be empty"),
         ({"outcomes": []}, "must not be empty"),
-        ({"draws": 0}, "must not be empty or 0"),
+        ({"draws": 0}, "draws: must be between 1 and inf, got 0"),
+        ({"flipped": 1.5}, "flipped: must be between 0 and 0.99, got 1.5"),
+        ({"missing": 0.9}, "missing: must be between 0 and 0.5, got 0.9"),
+        ({"mechanism": "mcr", "missing": 0.1}, "mechanism: must be mcar, mar or mnar, got 'mcr'"),
+        (
+            {"data": "gausians", "n_train": 9, "options": {"error": 0.1}},
+            "data: must be one of .*did you mean 'gaussians'",
+        ),
+        (
+            {"arms": {"a": {"model": LOGISTIC, "steps": "x.y"}}},
+            r"arms\.a\.steps: must be a list, got 'x.y'; write \[x.y\]",
+        ),
+        ({"arms": {"a": {"model": LOGISTIC, "grid": [1]}}}, r"arms\.a\.grid: must map keywords to lists, got \[1\]"),
+        ({"arms": {"a": {"model": LOGISTIC, "grid": {"tool": [1]}}}}, r"grid\.tool: must be .*did you mean 'tol'"),
     ],
 )
 def test_what_would_go_unnoticed_in_a_run_is_told_before_it(call, said):
@@ -352,7 +413,7 @@ def test_a_call_that_never_works_is_the_trials_fault():
 
 def test_libraries_reached_by_name_are_in_the_key_and_load_late():
     libraries = {"imbalanced-learn", "lightgbm", "scikit-learn", "xgboost"}
-    for trial in ("experiments.generic.compare", "experiments.generic.accepts"):
+    for trial in (f"experiments.generic.{name}" for name in ("compare", "counts", "accepts")):
         assert libraries <= set(versions(trial))
         assert reached_code(trial)
     code = "import experiments.generic, sys; print({'imblearn', 'lightgbm', 'xgboost', 'mlxtend'} & set(sys.modules))"

@@ -19,17 +19,11 @@ from claims.schema import Claim
 MINIMUM = {"typically": 4, "often": 5}
 # Smaller ratios of times are not told apart from the noise of a machine.
 LEAST_RATIO = 1.1
-WRITTEN: dict[type, frozenset[str]] = {
-    bool: frozenset({"bool"}),
-    int: frozenset({"int", "float"}),
-    float: frozenset({"float"}),
-    str: frozenset({"str"}),
-    list: frozenset({"list", "tuple", "Sequence"}),
-    dict: frozenset({"dict", "Mapping"}),
-    type(None): frozenset({"None"}),
+SAID = {
+    **{"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text", "None": "null"},
+    **{"list": "a list", "tuple": "a list", "Sequence": "a list", "dict": "a mapping", "Mapping": "a mapping"},
 }
-"""What YAML gives, with the annotations of a parameter that it fits; other annotations are not looked at."""
-KINDS = frozenset().union(*WRITTEN.values())
+"""What an annotation of a trial's parameter asks for in YAML; others are not looked at."""
 
 
 def checked(path: Path, guide: Guide) -> Claim:
@@ -52,12 +46,13 @@ def accepted(claim: Claim, guide: Guide) -> Claim:
 
 def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     yield from guide.faults(claim.guide)
-    yield from _text_faults(claim)
+    unfilled = list(_text_faults(claim))
+    yield from unfilled
     rule: dict[str, Any] | None = None
     try:
         rule = plan.criterion(claim)
     except ValueError as error:
-        yield f"criterion: {error}"
+        yield str(error).replace(" ", ": ", 1)  # field, rule
     if rule is not None:
         yield from _rule_faults(claim, rule)
     bases = {**claim.controls.negative, **claim.controls.positive}
@@ -85,7 +80,7 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     if called.first not in ("seed", "seeds"):
         rule_ = "must be seed, or seeds for a batched trial"
         yield f"trial: the first parameter of {claim.trial} {rule_}, got {called.first or 'none'!r}; rename it"
-    if not strangers:
+    if not strangers and not unfilled:
         yield from _call_faults(claim, rule, called)
 
 
@@ -198,9 +193,12 @@ def _parameter_faults(called: Call, parameters: Mapping[str, Any], where: str) -
         if not any(f"{name!r}?" in hint for hint in strange.values()):
             yield f"{where}: the trial {called.name} needs the parameter {name!r}; set it here or under parameters"
     for name, value in parameters.items():
-        kinds = called.takes.get(name, frozenset())
-        if kinds and kinds <= KINDS and not kinds & WRITTEN.get(type(value), frozenset()):
-            yield f"{where}.{name}: must be {' or '.join(sorted(kinds))}, got {value!r}; see the trial {called.name}"
+        kinds, given = called.takes.get(name, frozenset()), type(value)
+        asked = {SAID[kind] for kind in kinds if kinds <= SAID.keys()}
+        fits = {SAID.get(given.__name__, "null"), *(("a number",) if given is int else ())}
+        if asked and not asked & fits:
+            told = " or ".join(sorted(asked))
+            yield f"{where}.{name}: must be {told}, got {value!r}; the trial {called.name} says what it is"
 
 
 def _foretold_faults(

@@ -62,10 +62,13 @@ def call(path: str) -> Call:
         )
     if _file(module_name) is None:
         raise ClaimsError(f"trial: there is no module {module_name!r}; create {module_name.replace('.', '/')}.py")
-    functions = {n: s for n, s in _definitions(module_name).items() if isinstance(s, ast.FunctionDef)}
+    functions = {
+        defined: statement
+        for defined, statement in _definitions(module_name).items()
+        if isinstance(statement, ast.FunctionDef) and not defined.startswith("_")
+    }
     if name not in functions:
-        public = [function for function in functions if not function.startswith("_")]
-        raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, public)}")
+        raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, functions)}")
     given = functions[name].args
     plain = [*given.posonlyargs, *given.args]
     pairs = [
@@ -148,10 +151,13 @@ def find_libraries(module_name: str) -> None:
 
     Raises:
         ModuleNotFoundError: A library is not installed.
+        ClaimsError: It is the library around the trials, without which a trial can be called.
     """
     for module in _project_modules(module_name, set()):
         imports = [node for node in _tree(module).body if isinstance(node, ast.Import | ast.ImportFrom)]
         for root in {root for node in imports for root in _imported_roots(node)} - {PACKAGE}:
+            if root == __package__:
+                raise ClaimsError(f"trial: {module} must import nothing of {root}, got an import; leave it out")
             if importlib.util.find_spec(root) is None:
                 raise ModuleNotFoundError(f"No module named {root!r}")
 
@@ -176,7 +182,8 @@ def _source(module_name: str) -> Path:
 
 @cache
 def _tree(module_name: str) -> ast.Module:
-    return ast.parse(_source(module_name).read_text(encoding="utf-8"))
+    file = _source(module_name)
+    return ast.parse(file.read_text(encoding="utf-8"), file.name)
 
 
 @cache
