@@ -1,9 +1,9 @@
 """Trials that need no Python: a claim file names data, arms and outcomes, and what is named is looked up here.
 
 `compare` trains estimators or pipelines on the same rows and measures them on fresh ones; `counts` says how large they
-are once fitted; `accepts` asks what an installed library does with a call. Names lead to estimators (samplers and
-transformers included), scorers and metric functions of scikit-learn, imbalanced-learn, XGBoost and LightGBM, and to
-nothing else: no other code can be reached from a claim file, and nothing is fetched.
+are once fitted; `offers` and `accepts` ask an installed library for a name, and what it does with a call. Names lead to
+estimators (samplers and transformers included), scorers and metric functions of scikit-learn, imbalanced-learn, XGBoost
+and LightGBM, and to nothing else: no other code can be reached from a claim file, and nothing is fetched.
 """
 
 import difflib
@@ -596,6 +596,12 @@ METHODS = (
 )
 """Methods that can be asked for after fitting."""
 
+SHELVES = (
+    *("sklearn.base", "sklearn.datasets", "sklearn.exceptions", "sklearn.inspection", "sklearn.metrics"),
+    *("sklearn.utils", "imblearn.metrics"),
+)
+"""Modules beside MODULES whose names can be looked up; what they hold is built by no claim file."""
+
 SAID = ("accepted", "deprecated", "taken", "refused")
 
 
@@ -651,6 +657,45 @@ def accepts(
     warned = not refused and bool({one for one in answer if _concerns(one, asked)} - set(before))
     told = {"refused": refused, "deprecated": warned, "accepted": not refused and not warned, "taken": not refused}
     return {name: float(value) for name, value in {**told, "as_said": told[said]}.items()}
+
+
+def offers(seed: int, *, path: str) -> dict[str, float]:
+    """Whether the installed library has what an import line asks for; the name is looked up and never called.
+
+    Outcomes, 1.0 or 0.0, are those of `accepts`: `accepted`, `deprecated` where looking warns, `refused` where there is
+    no such name, `taken` for one of the first two.
+
+    Args:
+        seed: Decides nothing.
+        path: A module of MODULES or SHELVES and a public name of it, as in `sklearn.ensemble.RandomForestClassifier`.
+
+    Raises:
+        ValueError: The module is on no list, or the name is private.
+    """
+    module, name = _import_line(path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            found = hasattr(import_module(module), name)
+        except ImportError:  # how scikit-learn says that a data set was removed
+            found = False
+    answers = {"accepted": found and not told, "deprecated": found and bool(told), "refused": not found, "taken": found}
+    return {answer: float(value) for answer, value in answers.items()}
+
+
+def offers_outcomes(*, path: str) -> list[str]:
+    """Names of what `offers` returns, and its errors."""
+    _import_line(path)
+    return list(SAID)
+
+
+def _import_line(path: str) -> tuple[str, str]:
+    module, _, name = path.rpartition(".")
+    known = (*MODULES, *SHELVES)
+    if module not in known or not name.isidentifier() or name.startswith("_"):
+        rule = "must be a public name in a documented module of scikit-learn, imbalanced-learn, XGBoost or LightGBM"
+        raise ValueError(f"path: {rule}, got {path!r}{_nearest(module, known)}")
+    return module, name
 
 
 def accepts_outcomes(

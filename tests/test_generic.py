@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +15,16 @@ from sklearn.preprocessing import StandardScaler
 from claims.fingerprint import reached_code, versions
 from experiments import generic
 from experiments.common import real, streams
-from experiments.generic import accepts, accepts_outcomes, compare, compare_outcomes, counts, counts_outcomes
+from experiments.generic import (
+    accepts,
+    accepts_outcomes,
+    compare,
+    compare_outcomes,
+    counts,
+    counts_outcomes,
+    offers,
+    offers_outcomes,
+)
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -409,6 +419,41 @@ def test_asking_reaches_no_file_and_no_address(keywords):
 def test_a_call_that_never_works_is_the_trials_fault():
     with pytest.raises(RuntimeError, match="fails without what is asked about"):
         accepts(1, model="sklearn.linear_model.Ridge", given={"alpha": -1.0}, keywords={"tol": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("sklearn.ensemble.RandomForestClassifier", "accepted"),
+        ("sklearn.metrics.accuracy_score", "accepted"),
+        ("sklearn.ensemble.RandomForest", "refused"),
+        ("sklearn.datasets.load_boston", "refused"),
+        ("xgboost.Booster", "accepted"),
+    ],
+)
+def test_an_import_line_is_answered(path, answer):
+    found = offers(1, path=path)
+    assert {name for name in ("accepted", "deprecated", "refused") if found[name]} == {answer}
+    assert found["taken"] == float(answer != "refused")
+    assert sorted(offers_outcomes(path=path)) == sorted(found)
+
+
+def test_a_name_that_warns_is_deprecated(monkeypatch):
+    def warned(name):
+        warnings.warn("goes in the next version", FutureWarning, stacklevel=2)
+        return 1
+
+    monkeypatch.setattr("sklearn.base.__getattr__", warned, raising=False)
+    assert offers(1, path="sklearn.base.old_name") == {"accepted": 0, "deprecated": 1, "refused": 0, "taken": 1}
+
+
+@pytest.mark.parametrize(
+    "path", ["os.system", "sklearn.base", "sklearn.base._name", "sklearn.base.a b", "", "joblib.load"]
+)
+def test_an_import_line_leads_nowhere_else(path):
+    for trial in (offers, foretold_by(offers_outcomes)):
+        with pytest.raises(ValueError, match="path: must be a public name"):
+            trial(1, path=path)
 
 
 def test_libraries_reached_by_name_are_in_the_key_and_load_late():
