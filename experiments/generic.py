@@ -1,14 +1,15 @@
 """Trials that need no Python: a claim file names data, arms and outcomes, and what is named is looked up here.
 
-`compare` trains estimators or pipelines on the same rows and measures them on fresh ones; `accepts` asks what an
-installed library does with a call. Names lead to estimators (samplers and transformers included), scorers and metric
-functions of scikit-learn, imbalanced-learn, XGBoost and LightGBM, and to nothing else: no other code can be reached
-from a claim file, and nothing is fetched.
+`compare` trains estimators or pipelines on the same rows and measures them on fresh ones; `counts` says how large they
+are once fitted; `offers` and `accepts` ask an installed library for a name, and what it does with a call. Names lead to
+estimators (samplers and transformers included), scorers and metric functions of scikit-learn, imbalanced-learn, XGBoost
+and LightGBM, and to nothing else: no other code can be reached from a claim file, and nothing is fetched.
 """
 
 import difflib
 import inspect
 import itertools
+import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
@@ -149,6 +150,72 @@ def compare(
     pairs = itertools.permutations(arms, 2) if len(measures) == 1 else ()
     found |= {f"{a}_minus_{b}": found[a] - found[b] for a, b in pairs}
     return {name: curve.tolist() for name, curve in found.items()}
+
+
+def compare_outcomes(
+    *,
+    data: str,
+    arms: Mapping[str, Mapping[str, Any]],
+    outcomes: str | Sequence[str] = "accuracy",
+    n_train: int | Sequence[int] = 0,
+    n_test: int = 2000,
+    options: Mapping[str, Any] | None = None,
+    positives: float = 0.0,
+    noise_columns: int = 0,
+    flipped: float = 0.0,
+    missing: float = 0.0,
+    mechanism: str = "mcar",
+    folds: int = 3,
+    tuned_by: str = "",
+    draws: int = 1,
+) -> list[str]:
+    """Names of what `compare` returns for the same parameters, found without a fit; its errors before the first one."""
+    sizes = [n_train] if isinstance(n_train, int) else list(n_train)
+    names = [outcomes] if isinstance(outcomes, str) else list(outcomes)
+    if not sizes or not names:
+        raise ValueError("n_train, outcomes: must not be empty; name at least one of each")
+    for field, (value, low, high) in {
+        "n_test": (n_test, 1, np.inf),
+        "noise_columns": (noise_columns, 0, np.inf),
+        "flipped": (flipped, 0, 0.99),
+        "missing": (missing, 0, 0.5),
+        "folds": (folds, 2, np.inf),
+        "draws": (draws, 1, np.inf),
+    }.items():
+        if not low <= value <= high:
+            raise ValueError(f"{field}: must be between {low} and {high}, got {value}; mend it or leave it out")
+    if mechanism not in ("mcar", "mar", "mnar"):
+        raise ValueError(f"mechanism: must be mcar, mar or mnar, got {mechanism!r}; name one")
+    if data not in (*GENERATED, *CLASSES, *NUMBERS, "texts"):
+        _real(data)  # which says what there is
+    measures = [_short(name) for name in names if _measure(name)]
+    if tuned_by and tuned_by not in metrics.get_scorer_names():
+        raise ValueError(
+            f"tuned_by: must be a scorer, got {tuned_by!r}{_nearest(tuned_by, metrics.get_scorer_names())}"
+        )
+    for name, arm in arms.items():
+        _check_lists(arm, f"arms.{name}")
+    _pipelines(arms, 0, _tuner(tuned_by or names[0], folds), folds)
+    if data != "mnist":  # which takes a second to load
+        rows = _drawn(0, data, max(sizes), n_test, dict(options or {}), positives)
+        _damaged(0, *rows, noise_columns, flipped, (missing, mechanism))
+    found = [arm if len(measures) == 1 else f"{arm}_{name}" for arm in arms for name in measures]
+    pairs = itertools.permutations(arms, 2) if len(measures) == 1 and not isinstance(n_train, int) else ()
+    return [*found, "unconverged", *(f"{a}_minus_{b}" for a, b in pairs)]
+
+
+def _check_lists(arm: Any, field: str) -> None:
+    """Steps and grid of an arm, where a slip is told less clearly once they are taken apart."""
+    arm = arm if isinstance(arm, Mapping) else {}
+    if not isinstance(arm.get("steps", []), list | tuple):
+        raise ValueError(f"{field}.steps: must be a list, got {arm['steps']!r}; write [{arm['steps']}]")
+    if not isinstance(arm.get("grid") or {}, Mapping):
+        raise ValueError(f"{field}.grid: must map keywords to lists, got {arm['grid']!r}; write {{keyword: [1, 2]}}")
+    for keyword in arm.get("grid") or ():
+        known = _keywords(_class(arm["model"], f"{field}.model")) if "model" in arm else {keyword}
+        if "__" not in keyword and keyword not in known:
+            rule = "must be a keyword of the model or <step>__<keyword>"
+            raise ValueError(f"{field}.grid.{keyword}: {rule}, got {keyword!r}{_nearest(keyword, known)}")
 
 
 def _measured(
@@ -417,6 +484,110 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+# Counting ---------------------------------------------------------------------------------------------------------
+
+
+def counts(
+    seed: int,
+    *,
+    data: str,
+    arms: Mapping[str, Mapping[str, Any]],
+    of: str | Sequence[str],
+    n_train: int = 0,
+    options: Mapping[str, Any] | None = None,
+    folds: int = 3,
+    tuned_by: str = "",
+) -> dict[str, float]:
+    """How large each arm is once it is fitted: what is asked for, a key of COUNTS, such as `trees` or `bytes`.
+
+    With one count each arm's name is the name of its value, with more it is `<arm>_<count>`.
+
+    Args:
+        seed: Draws data, split and what is random in fitting.
+        data: As for `compare`.
+        arms: As for `compare`.
+        of: One or more keys of COUNTS.
+        n_train: Rows to fit; of real data a third at most, which is what 0 stands for.
+        options: Keywords of the generator.
+        folds: Folds of the cross-validation that tunes.
+        tuned_by: Scorer that tunes, where an arm has a grid.
+
+    Raises:
+        ValueError: As for `compare`, or an arm has nothing of what is counted.
+    """
+    names = [of] if isinstance(of, str) else list(of)
+    drawing, fitting = streams(seed, 2)
+    train, _ = _drawn(drawing, data, n_train, 100, dict(options or {}), 0.0)
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for arm, pipeline in _pipelines(arms, fitting, _tuner(tuned_by, folds), folds).items():
+            pipeline.fit(*train)
+            for name in names:
+                found[arm if len(names) == 1 else f"{arm}_{name}"] = _count(pipeline, name, arm)
+    return found
+
+
+def counts_outcomes(
+    *,
+    data: str,
+    arms: Mapping[str, Mapping[str, Any]],
+    of: str | Sequence[str],
+    n_train: int = 0,
+    options: Mapping[str, Any] | None = None,
+    folds: int = 3,
+    tuned_by: str = "",
+) -> list[str]:
+    """Names of what `counts` returns for the same parameters, found without a fit; its errors before the first one."""
+    names = [of] if isinstance(of, str) else list(of)
+    for name in names:
+        if name not in COUNTS:
+            raise ValueError(f"of: must be of {', '.join(COUNTS)}, got {name!r}{_nearest(str(name), COUNTS)}")
+    told = compare_outcomes(
+        data=data, arms=arms, n_train=n_train, n_test=100, options=options, folds=folds, tuned_by=tuned_by
+    )
+    return [arm if len(names) == 1 else f"{arm}_{name}" for arm in told if arm in arms for name in names]
+
+
+def _count(fitted: Any, name: str, arm: str) -> float:
+    try:
+        return float(COUNTS[name](fitted))
+    except AttributeError:
+        raise ValueError(f"of: {arm!r} has no {name}, got {type(_last(fitted)).__name__}; count what it has") from None
+
+
+def _trees(fitted: Any) -> int:
+    model = _last(fitted)
+    if hasattr(model, "get_booster"):
+        return len(model.get_booster().get_dump())
+    return model.booster_.num_trees() if hasattr(model, "booster_") else np.size(model.estimators_)
+
+
+def _leaves(fitted: Any) -> int:
+    model = _last(fitted)
+    return sum(tree.get_n_leaves() for tree in ([model] if hasattr(model, "tree_") else np.ravel(model.estimators_)))
+
+
+def _weights(fitted: Any) -> np.ndarray:
+    """Coefficients of a linear model or a network, without the constants."""
+    model = _last(fitted)
+    return np.concatenate([np.ravel(part) for part in getattr(model, "coefs_", None) or [model.coef_]])
+
+
+COUNTS: dict[str, Callable[[Any], float]] = {
+    "columns": lambda fitted: _last(fitted).n_features_in_,
+    "weights": lambda fitted: _weights(fitted).size,
+    "nonzero": lambda fitted: np.count_nonzero(_weights(fitted)),
+    "leaves": _leaves,
+    "trees": _trees,
+    "iterations": lambda fitted: np.max(_last(fitted).n_iter_),
+    "fits": lambda fitted: len(fitted.cv_results_["params"]) * fitted.n_splits_ + 1,
+    "bytes": lambda fitted: len(pickle.dumps(fitted)),
+}
+"""What can be counted of a fitted arm: columns that the model sees after the steps, weights without constants and those
+of them that are not 0, leaves and trees, the most iterations, fits of a grid with the last one, bytes when pickled."""
+
+
 # Asking a library --------------------------------------------------------------------------------------------------
 
 METHODS = (
@@ -424,6 +595,12 @@ METHODS = (
     *("transform", "inverse_transform", "partial_fit"),
 )
 """Methods that can be asked for after fitting."""
+
+SHELVES = (
+    *("sklearn.base", "sklearn.datasets", "sklearn.exceptions", "sklearn.inspection", "sklearn.metrics"),
+    *("sklearn.utils", "imblearn.metrics"),
+)
+"""Modules beside MODULES whose names can be looked up; what they hold is built by no claim file."""
 
 SAID = ("accepted", "deprecated", "taken", "refused")
 
@@ -480,6 +657,67 @@ def accepts(
     warned = not refused and bool({one for one in answer if _concerns(one, asked)} - set(before))
     told = {"refused": refused, "deprecated": warned, "accepted": not refused and not warned, "taken": not refused}
     return {name: float(value) for name, value in {**told, "as_said": told[said]}.items()}
+
+
+def offers(seed: int, *, path: str) -> dict[str, float]:
+    """Whether the installed library has what an import line asks for; the name is looked up and never called.
+
+    Outcomes, 1.0 or 0.0, are those of `accepts`: `accepted`, `deprecated` where looking warns, `refused` where there is
+    no such name, `taken` for one of the first two.
+
+    Args:
+        seed: Decides nothing.
+        path: A module of MODULES or SHELVES and a public name of it, as in `sklearn.ensemble.RandomForestClassifier`.
+
+    Raises:
+        ValueError: The module is on no list, or the name is private.
+    """
+    module, name = _import_line(path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            found = hasattr(import_module(module), name)
+        except ImportError:  # how scikit-learn says that a data set was removed
+            found = False
+    answers = {"accepted": found and not told, "deprecated": found and bool(told), "refused": not found, "taken": found}
+    return {answer: float(value) for answer, value in answers.items()}
+
+
+def offers_outcomes(*, path: str) -> list[str]:
+    """Names of what `offers` returns, and its errors."""
+    _import_line(path)
+    return list(SAID)
+
+
+def _import_line(path: str) -> tuple[str, str]:
+    module, _, name = path.rpartition(".")
+    known = (*MODULES, *SHELVES)
+    if module not in known or not name.isidentifier() or name.startswith("_"):
+        rule = "must be a public name in a documented module of scikit-learn, imbalanced-learn, XGBoost or LightGBM"
+        raise ValueError(f"path: {rule}, got {path!r}{_nearest(module, known)}")
+    return module, name
+
+
+def accepts_outcomes(
+    *,
+    model: str,
+    keywords: Mapping[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
+    to: str = "constructor",
+    data: str = "numbers",
+    method: str = "",
+    said: str = "accepted",
+) -> list[str]:
+    """Names of what `accepts` returns for the same parameters, found without asking the library; its other errors."""
+    found = _class(model, "model")
+    for field, value in (("keywords", keywords), ("given", given)):
+        _allowed(found, value or {}, field)
+    lists = {"to": ("constructor", "fit"), "data": ROWS, "method": ("", *METHODS), "said": SAID}
+    for field, value in {"to": to, "data": data, "method": method, "said": said}.items():
+        if value not in lists[field]:
+            known = ", ".join(filter(None, lists[field]))
+            raise ValueError(f"{field}: must be one of {known}, got {value!r}{_nearest(value, lists[field])}")
+    return [*SAID, "as_said"]
 
 
 def _allowed(found: type, keywords: Mapping[str, Any], field: str) -> dict[str, Any]:

@@ -31,12 +31,12 @@ KEPT = []
 
 
 def shifted(seed: int, *, shift: float, size: int = 1) -> dict[str, float]:
-    """Two arms whose expected difference is `shift`, with sd 1."""
+    """Two arms whose expected difference is `shift`, with sd 1; `size` only tells conditions apart."""
     noise = np.random.default_rng(seed).normal(size=2)
     return {"treated": float(shift + noise[0]), "plain": float(0.5 * noise[1])}
 
 
-def block(seeds, *, shift: float) -> dict[str, np.ndarray]:
+def block(seeds, *, shift: float, size: int = 1) -> dict[str, np.ndarray]:
     """The same, a block of seeds at once; a shift of 7 gives a NaN in each third row."""
     rows = [shifted(seed, shift=shift) for seed in seeds]
     found = {name: np.array([row[name] for row in rows]) for name in ("treated", "plain")}
@@ -55,7 +55,7 @@ def timed(seed: int, *, factor: float) -> dict[str, float]:
     return {"slow_s": factor * float(np.exp(0.1 * np.random.default_rng(seed).normal())), "fast_s": 1.0}
 
 
-def troubled(seed: int, *, kind: str, shift: float = 3.0) -> dict[str, float]:
+def troubled(seed: int, *, kind: str, shift: float = 3.0, size: int = 1) -> dict[str, float]:
     """Goes wrong in the way that `kind` says."""
     if kind == "raises" and seed % 4 == 0:
         raise ValueError("no convergence")
@@ -97,13 +97,13 @@ guide: {{sections: [2], lines: ["50-56"]}}
 quantifier: typically
 trial: experiments.toy.{trial}
 conditions:
-  small: {{{extra}shift: {shift}}}
-  large: {{{extra}shift: {shift}}}
-  clean: {{{extra}shift: {shift}}}
-  noisy: {{{extra}shift: {shift}}}
+  small: {{{extra}shift: {shift}, size: 1}}
+  large: {{{extra}shift: {shift}, size: 2}}
+  clean: {{{extra}shift: {shift}, size: 3}}
+  noisy: {{{extra}shift: {shift}, size: 4}}
 criterion: {{kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: half a unit shows on a plot}}
 controls:
-  negative: {{none: {{base: small, shift: 0.0}}}}
+  negative: {{none: {{base: small, shift: 0.0, size: 5}}}}
   positive: {{sure: {{base: small, shift: 4.0}}}}
 """
 

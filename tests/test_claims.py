@@ -1,6 +1,10 @@
 """Every claim file and every committed evidence file against the tree: nothing stale, nothing edited by hand."""
 
 import math
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +95,20 @@ def test_two_replicates_computed_again_give_the_stored_outcomes(path):
         rows = len(found[name])
         assert np.allclose(found[name], np.asarray(stored[name][:rows], dtype=float), rtol=1e-6, atol=1e-9)
     assert settings.alpha == record["alpha"]
+
+
+@pytest.mark.parametrize(("paths", "most"), [(["feature-selection-improves-accuracy"], 3.0), ([], 6.0)])
+def test_checking_takes_seconds(paths, most):
+    """Imports included, for the file that names most and for all; CPU, since the host may have other things to do."""
+    command = [sys.executable, "-m", "claims.cli", "check", *paths]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    used = []
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(used) < most
 
 
 def test_the_error_statement_counts_what_is_there():

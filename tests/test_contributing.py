@@ -122,10 +122,11 @@ MISTAKES = {
                              "takes no such parameter; did you mean 'n_train'?"),
     "no control": (("check",), ("negative: {straight: {base: moons, data: gaussians, options: {}}}", "{}"),
                    "controls.negative: is required"),
-    "a model misspelt": (("check", "--run"), ("DecisionTreeClassifier", "DecisionTreClassifier"),
-                         "has no estimator 'DecisionTreClassifier'; did you mean 'DecisionTreeClassifier'?"),
-    "an arm misspelt": (("check", "--run"), ("a: tree", "a: tre"),
-                        "moons: tre: the criterion needs this outcome, the trial returned linear, tree"),
+    "a model misspelt": (("check",), ("DecisionTreeClassifier", "DecisionTreClassifier"),
+                         "conditions.moons.arms.tree.model: sklearn.tree has no estimator 'DecisionTreClassifier'; "
+                         "did you mean 'DecisionTreeClassifier'?"),
+    "an arm misspelt": (("check",), ("a: tree", "a: tre"),
+                        "conditions.moons: the trial compare returns no outcome 'tre'; did you mean 'tree'?"),
     "accepted before it ran": (("accept", COMPARED), ("", ""), f"run make claim CLAIM={COMPARED} first"),
 }  # fmt: skip
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from claims import cli, evidence
+from claims import cli, evidence, schema
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md"]
@@ -105,3 +106,33 @@ def test_the_committed_schema_of_claim_files_is_current(capsys):
     assert cli.main(["schema"]) == 0
     written = (ROOT / "conf" / "claim.schema.json").read_text(encoding="utf-8")
     assert capsys.readouterr().out == written, "make schema writes it"
+
+
+CHECK = jsonschema.Draft202012Validator(schema.json_schema())
+WALKED = schema.read_yaml(ROOT / "conf/claim/regularization/l1-zeroes-weights-l2-does-not.yaml")
+DIFF, IDENTITY = WALKED["criterion"]["all"]
+
+
+def test_an_editor_accepts_every_claim_file():
+    for path in schema.files(ROOT / "conf").values():
+        assert CHECK.is_valid(schema.read_yaml(path)), path
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        {**DIFF, "margn": 0.1},
+        {**DIFF, "kind": "dif"},
+        {**DIFF, "better": "hgher"},
+        {**DIFF, "margin": "a fifth"},
+        {key: value for key, value in DIFF.items() if key != "margin"},
+        {"all": [DIFF, {**IDENTITY, "n": "three"}]},
+        {"all": []},
+        {"any": [DIFF], "kind": "diff"},
+    ],
+    ids=str,
+)
+def test_an_editor_marks_a_wrong_criterion(criterion):
+    assert not CHECK.is_valid({**WALKED, "criterion": criterion})
+    assert CHECK.is_valid({**WALKED, "criterion": DIFF})
+    assert CHECK.is_valid({**WALKED, "criterion": {"any": [DIFF, {"all": [IDENTITY]}]}})

@@ -8,9 +8,9 @@ guide: {sections: [2], lines: ["50-56"]}
 quantifier: typically
 trial: experiments.toy.shifted
 conditions:
-  a: {shift: 2.0}
-  b: {shift: 2.0}
-  c: {shift: 2.0}
+  a: {shift: 3.5}
+  b: {shift: 3.0}
+  c: {shift: 2.5}
   d: {shift: 2.0}
 criterion: {kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: visible}
 controls: {negative: {none: {base: a, shift: 0.0}}}
@@ -46,7 +46,7 @@ def curve(sizes):
 MISTAKES = {
     "misspelt key": ("quantifier:", "quantifer:", ["quantifer: unknown key; did you mean 'quantifier'?"]),
     "misspelt key inside": ("sections:", "section:", ["guide.section: unknown key; did you mean 'sections'?"]),
-    "misspelt criterion key": ("better:", "beter:", ["criterion", "beter", "did you mean", "better"]),
+    "misspelt criterion key": ("better:", "beter:", ["criterion.beter: is no key of diff", "did you mean `better`?"]),
     "unknown kind": ("kind: diff", "kind: dif", ["kind", "'dif'", "diff"]),
     "missing control": (
         "controls: {negative: {none: {base: a, shift: 0.0}}}",
@@ -128,7 +128,7 @@ MISTAKES = {
     "a curve over a word": (
         GOOD,
         curve("large"),
-        ["a.sizes: must be a list of 4 to 6 numbers, got 'large'"],
+        ["a.sizes: must be a list, got 'large'; the trial rising"],
     ),
     "a curve over another x per condition": (
         GOOD,
@@ -161,6 +161,41 @@ MISTAKES = {
         f"parameters: {{real: population}}\n{RULE}",
         ["real: population needs n_train and n_test, and experiments.toy.shifted does not return both; return them"],
     ),
+    "a condition twice": ("d: {shift: 2.0}", "d: {shift: 3.0}", ["conditions.d: must differ from 'b', or both count"]),
+    "a condition twice by a default": (
+        "d: {shift: 2.0}",
+        "d: {shift: 3.0, size: 1}",
+        ["conditions.d: must differ from 'b', or both count; change a parameter or drop it"],
+    ),
+    "a control that changes nothing": (
+        "base: a, shift: 0.0",
+        "base: a",
+        ["controls.negative.none: must differ from the condition 'a'; change a parameter"],
+    ),
+    "a word for a number": (
+        "d: {shift: 2.0}",
+        "d: {shift: strong}",
+        ["conditions.d.shift: must be a number, got 'strong'; the trial shifted says what it is"],
+    ),
+    "a yes for a number": ("d: {shift: 2.0}", "d: {shift: yes}", ["conditions.d.shift: must be a number, got True"]),
+    "a list for a number": (
+        "d: {shift: 2.0}",
+        "d: {shift: 2.0, size: [1, 2]}",
+        ["conditions.d.size: must be a whole number, got [1, 2]"],
+    ),
+    "a curve of words": (GOOD, curve("[a, b, c, d]"), ["a.sizes: must be a list of 4 to 6 numbers, got ['a', 'b'"]),
+    "no mapping of parameters": (
+        "  d: {shift: 2.0}",
+        "  d: 2.0",
+        ["conditions.d: must be a mapping such as {name: value}, got 2.0"],
+    ),
+    "no list of sections": ("sections: [2]", "sections: 2", ["guide.sections: must be a list such as [first, second]"]),
+    "no whole number": (
+        "quantifier:",
+        "max_replicates: many\nquantifier:",
+        ["max_replicates: must be a whole number, got 'many'"],
+    ),
+    "a private function": ("toy.shifted", "toy._shifted", ["experiments.toy has no function '_shifted'; did you mean"]),
     "negative margin": ("margin: 0.5", "margin: -0.5", ["margin", "-0.5"]),
 }
 
@@ -212,6 +247,16 @@ def test_every_fault_of_a_file_is_told_at_once(project, told_in_process):
         (("new", "Toy/Claim"), "is written topic/id"),
         (("new", "other/some-claim"), "is taken by toy/some-claim"),
         (("run",), "claim: is required"),
+        (("run", "toy/some-claim"), "claim: is written claim=toy/some-claim"),
+        (("run", "claim=toy/some-claim", "profile=quik"), "overrides: In 'config': Could not find 'profile/quik'"),
+        (
+            ("run", "claim=toy/some-claim", "claim.conditions.a.shfit=1"),
+            "Could not override 'claim.conditions.a.shfit'",
+        ),
+        (("show", "some-claim"), "some-claim: there is no evidence yet; run claims reproduce some-claim"),
+        (("diff", "toy/*"), "toy/*: there is no evidence yet; run claims reproduce toy/*"),
+        (("chek",), "invalid choice: 'chek'"),
+        (("new", "toy/other", "--like", "toy/some-claim", "--trial", "x"), "--trial: not allowed with argument --like"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_told(project, seen, arguments, told):
@@ -222,6 +267,8 @@ def test_a_mistake_on_the_command_line_is_told(project, seen, arguments, told):
     )
     assert done.returncode == 2
     assert told in seen(done)
+    assert seen(done).startswith("claims: ")
+    assert len(seen(done).strip().splitlines()) == 1
     assert not (project.root / "build" / "reproduction").exists()
 
 
@@ -241,6 +288,15 @@ def test_a_module_that_cannot_be_imported(project, told_in_process, line, told):
         shown = told_in_process(command)
         assert shown.startswith("claims: toy/some-claim: trial: experiments.toy cannot be imported (")
         assert told in shown
+
+
+def test_a_trial_that_imports_the_library_around_it(project, told_in_process):
+    project.claim("toy/some-claim", GOOD)
+    module = project.root / "experiments" / "toy.py"
+    module.write_text(f"from claims import statistics\n{module.read_text()}")
+    assert told_in_process("check") == (
+        "claims: toy/some-claim: trial: experiments.toy must import nothing of claims, got an import; leave it out\n"
+    )
 
 
 def test_two_claims_of_one_id(project, told_in_process):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +15,16 @@ from sklearn.preprocessing import StandardScaler
 from claims.fingerprint import reached_code, versions
 from experiments import generic
 from experiments.common import real, streams
-from experiments.generic import accepts, compare
+from experiments.generic import (
+    accepts,
+    accepts_outcomes,
+    compare,
+    compare_outcomes,
+    counts,
+    counts_outcomes,
+    offers,
+    offers_outcomes,
+)
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -132,6 +142,54 @@ def test_tuning_picks_from_the_grid_with_equal_budgets():
         compare(8, data="diabetes", outcomes="r2", arms=arms)
 
 
+def test_what_is_counted_is_what_the_fitted_models_hold():
+    """Against numbers that follow from the arguments: 178 wines in 3 classes with 13 columns, of which 5 are kept."""
+    kept = {"model": "sklearn.feature_selection.SelectKBest", "k": 5}
+    boosted = "sklearn.ensemble.GradientBoostingClassifier"
+    arms = {
+        "few": {"model": LOGISTIC, "steps": ["sklearn.preprocessing.StandardScaler", kept]},
+        "all": {"model": LOGISTIC},
+        "network": {"model": "sklearn.neural_network.MLPClassifier", "hidden_layer_sizes": [7], "max_iter": 4},
+    }
+    found = counts(1, data="wine", arms=arms, of=["columns", "weights", "nonzero", "iterations"])
+    assert {name: found[f"{name}_columns"] for name in arms} == {"few": 5, "all": 13, "network": 13}
+    assert {name: found[f"{name}_weights"] for name in arms} == {"few": 15, "all": 39, "network": 13 * 7 + 7 * 3}
+    assert found["all_nonzero"] == 39
+    assert found["network_iterations"] == 4
+    trees = {
+        "forest": {"model": FOREST, "n_estimators": 6, "max_leaf_nodes": 4},
+        "boosted": {"model": boosted, "n_estimators": 6, "max_leaf_nodes": 2},
+    }
+    assert counts(1, data="wine", arms=trees, of="trees") == {"forest": 6, "boosted": 18}
+    assert counts(1, data="wine", arms=trees, of="leaves") == {"forest": 24, "boosted": 36}
+    boosters = {
+        name: {"model": name, "n_estimators": 6} for name in ("xgboost.XGBClassifier", "lightgbm.LGBMClassifier")
+    }
+    assert set(counts(1, data="wine", arms=boosters, of="trees").values()) == {18}
+    assert counts(1, data="breast_cancer", arms=boosters, of="trees") == dict.fromkeys(boosters, 6)
+    tuned = {"model": LOGISTIC, "grid": {"C": [0.1, 1.0], "tol": [0.1, 0.2, 0.3]}}
+    assert counts(1, data="wine", arms={"a": tuned}, of="fits", folds=4, tuned_by="accuracy") == {"a": 25}
+    sizes = counts(1, data="wine", arms=trees, of="bytes")
+    assert sizes["boosted"] > 1000
+    assert sizes == counts(1, data="wine", arms=trees, of="bytes")
+    assert sorted(counts_outcomes(data="wine", arms=arms, of=["columns", "bytes"])) == sorted(
+        f"{name}_{what}" for name in arms for what in ("columns", "bytes")
+    )
+    assert counts_outcomes(data="wine", arms=trees, of="trees") == list(trees)
+
+
+def test_a_count_that_cannot_be_is_told():
+    for trial in (counts, foretold_by(counts_outcomes)):
+        with pytest.raises((ValueError, KeyError), match="leafs"):
+            trial(1, data="wine", arms=PLAIN, of="leafs")
+        with pytest.raises(ValueError, match="must name an estimator"):
+            trial(1, data="wine", arms={"a": {"model": "os.system"}}, of="bytes")
+    with pytest.raises(ValueError, match=r"of: must be of columns, .*, got 'leafs'; did you mean 'leaves'"):
+        counts_outcomes(data="wine", arms=PLAIN, of="leafs")
+    with pytest.raises(ValueError, match="of: 'plain' has no trees, got LogisticRegression; count what it has"):
+        counts(1, data="wine", arms=PLAIN, of="trees")
+
+
 HOSTILE = [
     "os.system",
     "builtins.eval",
@@ -171,6 +229,8 @@ def test_no_other_code_can_be_named(path):
             1, data="iris", arms={"a": {"model": "sklearn.ensemble.BaggingClassifier", "estimator": {"model": path}}}
         ),
         lambda: accepts(1, model=path),
+        lambda: accepts_outcomes(model=path),
+        lambda: compare_outcomes(data="iris", arms={"a": {"model": path}}),
         lambda: compare(1, data="iris", arms=PLAIN, outcomes=[str(path)]),
         lambda: compare(1, data=str(path), arms=PLAIN),
     ):
@@ -203,8 +263,9 @@ def test_no_other_code_can_be_named(path):
     ],
 )
 def test_a_wrong_arm_is_told_with_field_rule_and_next_step(definition, said):
-    with pytest.raises(ValueError, match=said):
-        compare(1, data="iris", arms={"a": definition})
+    for call in (compare, foretold_by(compare_outcomes)):
+        with pytest.raises(ValueError, match=said):
+            call(1, data="iris", arms={"a": definition})
 
 
 def test_functions_cannot_come_in_as_text():
@@ -235,8 +296,89 @@ def test_functions_cannot_come_in_as_text():
     ],
 )
 def test_a_wrong_call_is_told_with_field_rule_and_next_step(call, said):
+    for trial in (compare, foretold_by(compare_outcomes)):
+        with pytest.raises(ValueError, match=said):
+            trial(1, **{"arms": PLAIN, **call})
+
+
+def foretold_by(outcomes):
+    """The check before a run, called as its trial is."""
+    return lambda seed, **parameters: outcomes(**parameters)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {},
+        {"outcomes": ["accuracy", "train_accuracy", "sklearn.metrics.log_loss"]},
+        {"outcomes": "neg_log_loss", "n_train": [30, 60], "data": "moons", "n_test": 100},
+        {"outcomes": ["accuracy", "recall"], "n_train": [30, 60], "data": "moons", "n_test": 100},
+        {
+            "data": "moons",
+            "n_train": 40,
+            "n_test": 50,
+            "positives": 0.2,
+            "noise_columns": 3,
+            "flipped": 0.1,
+            "draws": 2,
+        },
+    ],
+    ids=str,
+)
+def test_what_a_comparison_returns_is_foretold(call):
+    arms = {"few": {"model": FOREST, "n_estimators": 2}, "many": {"model": FOREST, "n_estimators": 3}}
+    call = {"data": "iris", "arms": arms, **call}
+    assert sorted(compare_outcomes(**call)) == sorted(compare(1, **call))
+
+
+def test_what_a_library_is_asked_is_foretold():
+    call = {"model": LOGISTIC, "keywords": {"C": 0.1}, "given": {"tol": 0.1}, "data": "missing", "method": "predict"}
+    assert sorted(accepts_outcomes(**call)) == sorted(accepts(1, **call))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"to": "fitt"}, "to: must be one of constructor, fit, got 'fitt'"),
+        ({"data": "catgories"}, "data: must be one of .*, got 'catgories'"),
+        ({"method": "predct"}, "method: must be one of .*, got 'predct'"),
+        ({"said": "acepted"}, "said: must be one of .*, got 'acepted'"),
+        ({"given": {"n_jobs": 2}}, r"given\.n_jobs: cannot be set"),
+        ({"keywords": {"machines": "x"}}, r"keywords\.machines: must be a number or a definition"),
+        ({"model": "sklearn.linear_model.LogisticRegresion"}, "did you mean 'LogisticRegression'"),
+    ],
+)
+def test_a_wrong_question_is_told_alike_before_and_in_a_run(call, said):
+    for trial in (accepts, foretold_by(accepts_outcomes)):
+        with pytest.raises(ValueError, match=said):
+            trial(1, **{"model": LOGISTIC, **call})
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"tuned_by": "acuracy"}, "tuned_by: must be a scorer, got 'acuracy'; did you mean 'accuracy'"),
+        ({"n_train": []}, "must not be empty"),
+        ({"outcomes": []}, "must not be empty"),
+        ({"draws": 0}, "draws: must be between 1 and inf, got 0"),
+        ({"flipped": 1.5}, "flipped: must be between 0 and 0.99, got 1.5"),
+        ({"missing": 0.9}, "missing: must be between 0 and 0.5, got 0.9"),
+        ({"mechanism": "mcr", "missing": 0.1}, "mechanism: must be mcar, mar or mnar, got 'mcr'"),
+        (
+            {"data": "gausians", "n_train": 9, "options": {"error": 0.1}},
+            "data: must be one of .*did you mean 'gaussians'",
+        ),
+        (
+            {"arms": {"a": {"model": LOGISTIC, "steps": "x.y"}}},
+            r"arms\.a\.steps: must be a list, got 'x.y'; write \[x.y\]",
+        ),
+        ({"arms": {"a": {"model": LOGISTIC, "grid": [1]}}}, r"arms\.a\.grid: must map keywords to lists, got \[1\]"),
+        ({"arms": {"a": {"model": LOGISTIC, "grid": {"tool": [1]}}}}, r"grid\.tool: must be .*did you mean 'tol'"),
+    ],
+)
+def test_what_would_go_unnoticed_in_a_run_is_told_before_it(call, said):
     with pytest.raises(ValueError, match=said):
-        compare(1, **{"arms": PLAIN, **call})
+        compare_outcomes(**{"data": "iris", "arms": PLAIN, **call})
 
 
 @pytest.mark.parametrize(
@@ -279,9 +421,44 @@ def test_a_call_that_never_works_is_the_trials_fault():
         accepts(1, model="sklearn.linear_model.Ridge", given={"alpha": -1.0}, keywords={"tol": 0.1})
 
 
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("sklearn.ensemble.RandomForestClassifier", "accepted"),
+        ("sklearn.metrics.accuracy_score", "accepted"),
+        ("sklearn.ensemble.RandomForest", "refused"),
+        ("sklearn.datasets.load_boston", "refused"),
+        ("xgboost.Booster", "accepted"),
+    ],
+)
+def test_an_import_line_is_answered(path, answer):
+    found = offers(1, path=path)
+    assert {name for name in ("accepted", "deprecated", "refused") if found[name]} == {answer}
+    assert found["taken"] == float(answer != "refused")
+    assert sorted(offers_outcomes(path=path)) == sorted(found)
+
+
+def test_a_name_that_warns_is_deprecated(monkeypatch):
+    def warned(name):
+        warnings.warn("goes in the next version", FutureWarning, stacklevel=2)
+        return 1
+
+    monkeypatch.setattr("sklearn.base.__getattr__", warned, raising=False)
+    assert offers(1, path="sklearn.base.old_name") == {"accepted": 0, "deprecated": 1, "refused": 0, "taken": 1}
+
+
+@pytest.mark.parametrize(
+    "path", ["os.system", "sklearn.base", "sklearn.base._name", "sklearn.base.a b", "", "joblib.load"]
+)
+def test_an_import_line_leads_nowhere_else(path):
+    for trial in (offers, foretold_by(offers_outcomes)):
+        with pytest.raises(ValueError, match="path: must be a public name"):
+            trial(1, path=path)
+
+
 def test_libraries_reached_by_name_are_in_the_key_and_load_late():
     libraries = {"imbalanced-learn", "lightgbm", "scikit-learn", "xgboost"}
-    for trial in ("experiments.generic.compare", "experiments.generic.accepts"):
+    for trial in (f"experiments.generic.{name}" for name in ("compare", "counts", "accepts")):
         assert libraries <= set(versions(trial))
         assert reached_code(trial)
     code = "import experiments.generic, sys; print({'imblearn', 'lightgbm', 'xgboost', 'mlxtend'} & set(sys.modules))"

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from claims import cli
+from claims import cli, plan, schema, statistics, tryout
+from claims.runner import Settings, looks_of
 
 TRIAL = '''
 """Trials that break one rule each."""
@@ -45,7 +46,7 @@ statement: Treated is higher than plain.
 guide: {{sections: [2], lines: ["50-56"]}}
 quantifier: typically
 trial: experiments.tried.{trial}
-conditions: {{a: {{shift: 2.0}}, b: {{shift: 1.0}}, c: {{shift: 3.0}}, d: {{shift: 2.0}}}}
+conditions: {{a: {{shift: 2.0}}, b: {{shift: 1.0}}, c: {{shift: 3.0}}, d: {{shift: 4.0}}}}
 criterion: {criterion}
 controls: {{negative: {{none: {{base: a, shift: 0.0}}}}}}
 """
@@ -127,3 +128,46 @@ def test_a_library_that_draws_from_a_global_generator_without_effect_is_let_pass
     monkeypatch.chdir(project.root)
     assert cli.main(["check", "--run"]) == 0
     assert "keeps every rule" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("quantifier", "count", "cap", "key"),
+    [("never", 1, None, "below"), ("typically", 4, 64, "below"), ("can", 3, None, "above"), ("often", 6, 16, "above")],
+)
+def test_the_share_in_reach_is_the_last_that_agreeing_replicates_show(quantifier, count, cap, key):
+    """On both sides of the number that is told, against the engine's own judgement and verdict."""
+
+    def claim(value):
+        content = {"statement": "It happens.", "guide": {"sections": [2], "lines": ["50"]}, "quantifier": quantifier}
+        content |= {"trial": "experiments.toy.any", "conditions": {f"c{i}": {"size": i} for i in range(count)}}
+        content |= {"criterion": {"kind": "rate", "event": "happens", key: value, "why": "w"}, "max_replicates": cap}
+        return schema.claim_of({**content, "controls": {"negative": {"none": {"base": "c0"}}}}, "toy", "some-claim")
+
+    def supported(value):
+        settings = Settings()
+        looks = looks_of(claim(value), settings)
+        outcomes = {"happens": np.full(looks[-1], float(key == "above"))}
+        seen = statistics.judge(plan.criterion(claim(value)), outcomes, looks=looks, alpha=0.01, close=0.01 / count)
+        names = list(claim(value).conditions)
+        found = statistics.verdict(names, [seen.ph] * count, [seen.pf] * count, quantifier)
+        return found.label == "supported"
+
+    (told,) = tryout.out_of_reach(claim(0.0001 if key == "below" else 0.9999), Settings())
+    limit = float(re.search(r"must be at (?:least|most) ([\d.]+), which", told)[1])
+    beyond = limit + (1e-4 if key == "above" else -1e-4)
+    assert supported(limit)
+    assert list(tryout.out_of_reach(claim(limit), Settings())) == []
+    assert not supported(beyond)
+    assert list(tryout.out_of_reach(claim(beyond), Settings())) != []
+    assert ("or raise max_replicates" in told) == (cap is not None)
+
+
+def test_a_rate_out_of_reach_is_told_with_the_exact_number(project, told_in_process):
+    """1 - 0.002 ** (1 / 128): no event in 128 replicates, at 0.01 over five looks."""
+    never = "{kind: rate, event: treated, below: 0.01, why: visible}\nwhy_always: the guide says never"
+    project.claim("toy/some-claim", CLAIM.format(trial="honest", criterion=never).replace("typically", "never"))
+    (project.root / "experiments" / "tried.py").write_text(TRIAL.format(fault="pass"))
+    assert told_in_process("check") == (
+        "claims: toy/some-claim: criterion.below: must be at least 0.0474, which 128 agreeing replicates can show "
+        "(exact binomial, 5 looks, level 0.01 of a condition), got 0.01; write a share in reach\n"
+    )

@@ -10,6 +10,7 @@ from claims.fingerprint import call
 from claims.guide import Entry, Guide
 
 HEAD = """\
+# yaml-language-server: $schema=../../claim.schema.json
 # From the ledger. Read the guide's lines and what stands around them; its qualifiers belong to the statement.
 statement: >-
 {statement}
@@ -112,8 +113,8 @@ def _body(entry: Entry, trial: str | None) -> str:
     if trial is not None:
         called = call(trial)
         needed = ", ".join(f"{name}: TODO" for name in sorted(called.needs))
-        filled = {**dict.fromkeys(filled, ""), "control_parameters": "TODO: 0", "parameters": f"{{{needed}}}"}
-        others = ", ".join(sorted(called.takes - called.needs)) or "nothing else"
+        filled = {**dict.fromkeys(filled, ""), "control_parameters": "TODO: TODO", "parameters": f"{{{needed}}}"}
+        others = ", ".join(sorted(called.defaults)) or "nothing else"
         trial += "\n" + _wrapped(f"Parameters are shared by all conditions and controls; it also takes {others}.", "# ")
     elif "over: grid" in criterion:
         filled["parameters"] = filled["parameters"].replace("{}", "{grid: [10, 30, 100, 300]}")

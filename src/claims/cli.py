@@ -59,7 +59,13 @@ def compose(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
         with initialize_config_dir(str(root / "conf"), version_base="1.3"):
             return _plain(OmegaConf.to_container(hydra_compose("config", list(overrides)), resolve=True))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ClaimsError(f"overrides: {' '.join(str(error).split())}") from None
+        raise ClaimsError(_overrides_fault(error)) from None
+
+
+def _overrides_fault(error: Exception) -> str:
+    """What Hydra says of an override, in one line and without its search path."""
+    told = re.split(r" (?:Config search path|full_key|See https)\b", " ".join(str(error).split()))[0]
+    return f"overrides: {told}; run claims run --cfg job claim=topic/id to see the keys"
 
 
 def _plain(config: Any) -> dict[str, Any]:
@@ -311,7 +317,9 @@ def hydra_command(argv: Sequence[str]) -> int:
     """`claims run`: hands the command line to Hydra."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     from claims import schema
 
@@ -319,6 +327,8 @@ def hydra_command(argv: Sequence[str]) -> int:
     files = schema.files(root / "conf")
     for argument in argv:
         key, _, value = argument.partition("=")
+        if argument in files:
+            raise ClaimsError(f"claim: is written claim={argument}, got {argument!r}")
         if key == "claim" and not any(c in value for c in ",([") and value not in files:
             raise ClaimsError(f"claim: there is no claim {value!r}{_hint(value, files)}; claims list shows them all")
         if key == "claim" and value.startswith("glob("):
@@ -335,8 +345,11 @@ def hydra_command(argv: Sequence[str]) -> int:
         codes.append(_guarded(lambda: run_one(root, plain, choice, overrides)))
 
     sys.argv = ["claims run", *argv]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints its errors itself, in many lines
     try:
         hydra.main(config_path=str(root / "conf"), config_name="config", version_base="1.3")(main)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ClaimsError(_overrides_fault(error)) from None
     except SystemExit as stop:  # Hydra has printed what is wrong with the command line
         return 2 if stop.code else 0
     return max(codes, default=0)
@@ -374,27 +387,41 @@ def _list_command(args: argparse.Namespace) -> int:
 def _show_command(args: argparse.Namespace) -> int:
     from claims.progress import claim_table
 
-    committed = _session(args).committed()
-    for path in select(dict.fromkeys(committed, Path()), args.patterns):
+    session = _session(args)
+    committed = session.committed()
+    for path in _recorded(session, committed, args.patterns):
         console.print(claim_table(committed[path]))
     return 0
 
 
+def _recorded(session: Session, records: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:
+    """Names that match and have evidence; none is an error."""
+    from claims import schema
+
+    files = dict.fromkeys(records, Path()) | schema.files(session.places.conf)
+    found = [path for path in select(files, patterns) if path in records]
+    if patterns and not found:
+        raise ClaimsError(f"{' '.join(patterns)}: there is no evidence yet; run claims reproduce {' '.join(patterns)}")
+    return found
+
+
 def _check_command(args: argparse.Namespace) -> int:
-    from claims import evidence
+    from claims import evidence, tryout
 
     session = _session(args)
     claims = session.claims(args.patterns)
-    strangers = [fault for claim in claims.values() for fault in session.guide.strangers(claim)]
+    faults = [fault for claim in claims.values() for fault in session.guide.strangers(claim)]
     committed = session.committed()
-    faults = [*strangers, *_undeclared(session, claims, committed)]
+    faults += _undeclared(session, claims, committed)
+    if session.profile == "standard":  # which publishes; a quick run may end open
+        faults += [fault for claim in claims.values() for fault in tryout.out_of_reach(claim, session.settings)]
     if faults:
         raise ClaimsError("\n".join(faults))
     for path in sorted(committed.keys() & claims.keys()):
         for told in evidence.skewed(committed[path]):
             say(f"{path}: {told}: errors at the margin are likelier than alpha; consider ratio, winrate or a median")
     if args.run:
-        from claims import contract, tryout
+        from claims import contract
 
         contract.refuse_broken_modules(claims.values())
         for claim in claims.values():
@@ -449,7 +476,7 @@ def _diff_command(args: argparse.Namespace) -> int:
     session = _session(args)
     rerun = evidence.read_all(session.places.reproduction(session.profile))
     committed = session.committed()
-    drifts = [evidence.drift(committed.get(p), rerun[p]) for p in select(dict.fromkeys(rerun, Path()), args.patterns)]
+    drifts = [evidence.drift(committed.get(p), rerun[p]) for p in _recorded(session, rerun, args.patterns)]
     console.print(suite_table(drifts))
     return int(any(d.before is not None and not d.reproduced for d in drifts))
 
@@ -588,9 +615,16 @@ def _shard(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, as all others are told."""
+
+    def error(self, message: str) -> Any:
+        raise ClaimsError(f"{message}; see {self.prog} --help")
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and their arguments."""
-    root = argparse.ArgumentParser(prog="claims", description="Claims of a machine-learning guide on trial.")
+    root = _Parser(prog="claims", description="Claims of a machine-learning guide on trial.")
     root.add_argument("--version", action="version", version=f"claims {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

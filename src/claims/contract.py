@@ -2,21 +2,28 @@
 
 import ast
 import itertools
+import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 from claims import plan, schema, statistics
 from claims.errors import ClaimsError, nearest
-from claims.fingerprint import Call, call, find_libraries, load_trial, reached_code
+from claims.fingerprint import Call, call, find_libraries, foretelling, load_trial, reached_code
 from claims.guide import Guide
 from claims.schema import Claim
 
 MINIMUM = {"typically": 4, "often": 5}
 # Smaller ratios of times are not told apart from the noise of a machine.
 LEAST_RATIO = 1.1
+SAID = {
+    **{"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text", "None": "null"},
+    **{"list": "a list", "tuple": "a list", "Sequence": "a list", "dict": "a mapping", "Mapping": "a mapping"},
+}
+"""What an annotation of a trial's parameter asks for in YAML; others are not looked at."""
 
 
 def checked(path: Path, guide: Guide) -> Claim:
@@ -39,12 +46,13 @@ def accepted(claim: Claim, guide: Guide) -> Claim:
 
 def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     yield from guide.faults(claim.guide)
-    yield from _text_faults(claim)
+    unfilled = list(_text_faults(claim))
+    yield from unfilled
     rule: dict[str, Any] | None = None
     try:
         rule = plan.criterion(claim)
     except ValueError as error:
-        yield f"criterion: {error}"
+        yield str(error).replace(" ", ": ", 1)  # field, rule
     if rule is not None:
         yield from _rule_faults(claim, rule)
     bases = {**claim.controls.negative, **claim.controls.positive}
@@ -72,7 +80,7 @@ def _faults(claim: Claim, guide: Guide) -> Iterator[str]:
     if called.first not in ("seed", "seeds"):
         rule_ = "must be seed, or seeds for a batched trial"
         yield f"trial: the first parameter of {claim.trial} {rule_}, got {called.first or 'none'!r}; rename it"
-    if not strangers:
+    if not strangers and not unfilled:
         yield from _call_faults(claim, rule, called)
 
 
@@ -144,22 +152,30 @@ def _timing_faults(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> Iterator[str]:
+    try:
+        foretell = foretelling(claim.trial)
+    except Exception as error:
+        yield _not_importable(claim.trial, error)
+        return
     told: set[str] = set()
+    names = statistics.outcome_names(rule) if rule is not None else frozenset()
     for cell in plan.written(claim):
         where = f"{'conditions' if cell.role == 'condition' else f'controls.{cell.role}'}.{cell.name}"
         if cell.real is not None and cell.real not in get_args(schema.Real):
             yield f"{where}.real: must be this_data or population, got {cell.real!r}"
         faults = list(_parameter_faults(called, cell.parameters, where))
-        for kind, over in _curves(rule):
+        for kind, over in _curves(rule) if not faults else ():
             faults += _curve_faults(cell.parameters.get(over), f"{where}.{over}", 12 if kind == "interior" else 6)
+        if foretell and not faults:
+            faults += _foretold_faults(foretell, called.name, cell.parameters, names, where)
         for fault in faults:
             if fault.partition(": ")[2] not in told:  # a shared parameter is wrong once, not once per condition
                 told.add(fault.partition(": ")[2])
                 yield fault
+    yield from _repetitions(claim, called)
     if rule is not None:
         yield from _look_faults(claim, rule)
-        names = statistics.outcome_names(rule)
-        for name in sorted(names - _mentioned(claim, names)):
+        for name in sorted(names - _mentioned(claim, names)) if not foretell else ():
             yield f"criterion: the trial {claim.trial} returns no outcome {name!r}; name one that it does"
         for _, over in _curves(rule):
             values = {str(cell.parameters.get(over)) for cell in plan.written(claim) if cell.role == "condition"}
@@ -168,7 +184,7 @@ def _call_faults(claim: Claim, rule: Mapping[str, Any] | None, called: Call) -> 
 
 
 def _parameter_faults(called: Call, parameters: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Names that the trial does not take, or needs and does not get."""
+    """Names that the trial does not take, or needs and does not get; values that its annotations exclude."""
     unknown = [] if called.anything else [name for name in parameters if name not in called.takes]
     strange = {name: nearest(name, called.takes) for name in unknown}
     for name, hint in strange.items():
@@ -176,6 +192,43 @@ def _parameter_faults(called: Call, parameters: Mapping[str, Any], where: str) -
     for name in sorted(called.needs - set(parameters)):
         if not any(f"{name!r}?" in hint for hint in strange.values()):
             yield f"{where}: the trial {called.name} needs the parameter {name!r}; set it here or under parameters"
+    for name, value in parameters.items():
+        kinds, given = called.takes.get(name, frozenset()), type(value)
+        asked = {SAID[kind] for kind in kinds if kinds <= SAID.keys()}
+        fits = {SAID.get(given.__name__, "null"), *(("a number",) if given is int else ())}
+        if asked and not asked & fits:
+            told = " or ".join(sorted(asked))
+            yield f"{where}.{name}: must be {told}, got {value!r}; the trial {called.name} says what it is"
+
+
+def _foretold_faults(
+    foretell: Callable[..., Iterable[str]], trial: str, parameters: Mapping[str, Any], names: Iterable[str], where: str
+) -> Iterator[str]:
+    """What the trial would refuse, in its own words, or not return."""
+    try:
+        returned = set(foretell(**parameters))
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if not isinstance(error, ValueError):
+            text = f"the trial {trial} fails ({type(error).__name__}: {text}); mend the parameters"
+        yield f"{where}{'.' if re.match(r'[^ :]+: ', text) else ': '}{text}"
+        return
+    for name in sorted(set(names) - returned):
+        yield f"{where}: the trial {trial} returns no outcome {name!r}{nearest(name, returned)}"
+
+
+def _repetitions(claim: Claim, called: Call) -> Iterator[str]:
+    """Conditions that count twice, and controls that repeat a condition, defaults filled in."""
+    seen: dict[str, str] = {}
+    for cell in plan.written(claim):
+        own = json.dumps([{**called.defaults, **cell.parameters}, cell.real], sort_keys=True, default=str)
+        twin = seen.get(own)
+        if cell.role == "condition":
+            seen.setdefault(own, cell.name)
+            if twin is not None:
+                yield f"conditions.{cell.name}: must differ from {twin!r}, or both count; change a parameter or drop it"
+        elif twin is not None:
+            yield f"controls.{cell.role}.{cell.name}: must differ from the condition {twin!r}; change a parameter"
 
 
 def _look_faults(claim: Claim, rule: Mapping[str, Any]) -> Iterator[str]:

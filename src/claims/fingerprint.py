@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -31,15 +31,21 @@ class Call:
 
     Attributes:
         first: Its first parameter, `seed` or `seeds`.
-        takes: Names of its other parameters. needs: those without a default.
+        takes: Its other parameters, each with what its annotation allows (`list[int] | None`: list and None).
+        defaults: What those have that need not be given; as source text where it is no literal.
         anything: Whether it takes any name (`**options`).
     """
 
     name: str
     first: str
-    takes: frozenset[str]
-    needs: frozenset[str]
+    takes: Mapping[str, frozenset[str]]
+    defaults: Mapping[str, Any]
     anything: bool
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The parameters without a default."""
+        return frozenset(self.takes.keys() - self.defaults.keys())
 
 
 @cache
@@ -56,16 +62,40 @@ def call(path: str) -> Call:
         )
     if _file(module_name) is None:
         raise ClaimsError(f"trial: there is no module {module_name!r}; create {module_name.replace('.', '/')}.py")
-    functions = {n: s for n, s in _definitions(module_name).items() if isinstance(s, ast.FunctionDef)}
+    functions = {
+        defined: statement
+        for defined, statement in _definitions(module_name).items()
+        if isinstance(statement, ast.FunctionDef) and not defined.startswith("_")
+    }
     if name not in functions:
         raise ClaimsError(f"trial: {module_name} has no function {name!r}{nearest(name, functions)}")
     given = functions[name].args
-    plain = [a.arg for a in (*given.posonlyargs, *given.args)]
-    first = next(iter(plain), "")
-    optional = set(plain[len(plain) - len(given.defaults) :])
-    optional |= {a.arg for a, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is not None}
-    takes = frozenset(a.arg for a in (*given.args, *given.kwonlyargs)) - {first}
-    return Call(name, first, takes, takes - optional, given.kwarg is not None)
+    plain = [*given.posonlyargs, *given.args]
+    pairs = [
+        *zip(plain[::-1], given.defaults[::-1], strict=False),
+        *zip(given.kwonlyargs, given.kw_defaults, strict=True),
+    ]
+    return Call(
+        name,
+        first=plain[0].arg if plain else "",
+        takes={a.arg: _kinds(a.annotation) for a in (*plain[1:], *given.kwonlyargs)},
+        defaults={a.arg: _literal(default) for a, default in pairs if default is not None},
+        anything=given.kwarg is not None,
+    )
+
+
+def _kinds(annotation: ast.expr | None) -> frozenset[str]:
+    if isinstance(annotation, ast.BinOp):
+        return _kinds(annotation.left) | _kinds(annotation.right)
+    outer = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+    return frozenset() if outer is None else frozenset({ast.unparse(outer)})
+
+
+def _literal(default: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(default)
+    except ValueError:
+        return ast.unparse(default)
 
 
 def load_trial(path: str) -> Callable[..., Any]:
@@ -73,6 +103,15 @@ def load_trial(path: str) -> Callable[..., Any]:
     module_name, _, name = path.rpartition(".")
     trial: Callable[..., Any] = getattr(importlib.import_module(module_name), name)
     return trial
+
+
+def foretelling(path: str) -> Callable[..., Iterable[str]] | None:
+    """The function `<trial>_outcomes` of the trial's module, None where it has none; only the former imports it.
+
+    It takes the trial's parameters, names what the trial would return, and raises ValueError where it would refuse.
+    """
+    module_name, _, name = path.rpartition(".")
+    return load_trial(f"{path}_outcomes") if f"{name}_outcomes" in _definitions(module_name) else None
 
 
 @cache
@@ -112,10 +151,13 @@ def find_libraries(module_name: str) -> None:
 
     Raises:
         ModuleNotFoundError: A library is not installed.
+        ClaimsError: It is the library around the trials, without which a trial can be called.
     """
     for module in _project_modules(module_name, set()):
         imports = [node for node in _tree(module).body if isinstance(node, ast.Import | ast.ImportFrom)]
         for root in {root for node in imports for root in _imported_roots(node)} - {PACKAGE}:
+            if root == __package__:
+                raise ClaimsError(f"trial: {module} must import nothing of {root}, got an import; leave it out")
             if importlib.util.find_spec(root) is None:
                 raise ModuleNotFoundError(f"No module named {root!r}")
 
@@ -140,7 +182,8 @@ def _source(module_name: str) -> Path:
 
 @cache
 def _tree(module_name: str) -> ast.Module:
-    return ast.parse(_source(module_name).read_text(encoding="utf-8"))
+    file = _source(module_name)
+    return ast.parse(file.read_text(encoding="utf-8"), file.name)
 
 
 @cache

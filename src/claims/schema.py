@@ -10,8 +10,18 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from claims.errors import ClaimsError, nearest
+from claims.statistics.criteria import FREE, KINDS, NAMES, REQUIRED, WORDS
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+RULES = {
+    **dict.fromkeys(("dict_type", "model_type"), "must be a mapping such as {name: value}"),
+    "list_type": "must be a list such as [first, second]",
+    "string_type": "must be text; quote it",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("too_short", "string_too_short"), "must not be empty; fill it in"),
+}
+"""What a claim file must hold, by the type of pydantic's fault; its own message for the rest."""
 YAML_BOOLEANS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"})
 FLOAT = re.compile(
     r"^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)"
@@ -160,7 +170,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ClaimsError(f"{path}: cannot be read ({error})") from None
     except yaml.YAMLError as error:
-        raise ClaimsError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+        told = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
+        raise ClaimsError(f"{path}: is not valid YAML: {told}; mend that line") from None
     if not isinstance(content, dict):
         found = type(content).__name__ if content is not None else "nothing"
         raise ClaimsError(
@@ -194,9 +205,11 @@ def _fault(fault: Mapping[str, Any], content: Mapping[str, Any]) -> str:
     if fault["type"] == "missing":
         step = {"negative": " (parameters that remove the mechanism, so that the criterion must fail)"}
         return f"{field}: is required{step.get(location[-1], '')}; add it"
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    value = "" if isinstance(fault["input"], dict | list) else f", got {fault['input']!r}"
-    return f"{field}: {message[0].lower()}{message[1:]}{'' if 'got' in message else value}"
+    value = repr(fault["input"])
+    got = f", got {value if len(value) < 60 else value[:57] + '...'}"
+    rule = RULES.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
+    rule = rule.replace("Input should", "must", 1)
+    return f"{field}: {rule}{'' if ', got' in rule else got}"
 
 
 def _keys_at(location: list[str]) -> list[str]:
@@ -237,7 +250,34 @@ def load(path: Path) -> Claim:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a claim file, for completion and checks in editors."""
-    return ClaimFile.model_json_schema()
+    schema = ClaimFile.model_json_schema()
+    parts = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Criterion"}}
+    kinds = [_kind_schema({"kind": {"const": kind}, **keys}) for kind, keys in KINDS.items()]
+    groups = [_kind_schema({word: parts}) for word in ("all", "any")]
+    schema["$defs"]["Criterion"] = {"anyOf": kinds + groups}
+    schema["properties"]["criterion"] = {"$ref": "#/$defs/Criterion"}
+    return schema
+
+
+def _kind_schema(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """A criterion with these keys: a schema of the value, or a default, which makes the key optional."""
+    number, text = {"type": "number"}, {"type": "string"}
+    types: dict[str, Any] = {
+        **dict.fromkeys((*NAMES, "why"), text),
+        **{key: {"enum": list(words)} for key, words in WORDS.items()},
+        **{key: {"type": "array", "items": number, "minItems": 2, "maxItems": 2} for key in ("range", "bounds")},
+        "rivals": {"type": "array", "items": text, "minItems": 1},
+        "n": {"type": "integer", "minimum": 1},
+    }
+    return {
+        "type": "object",
+        "properties": {
+            key: value if isinstance(value, Mapping) else types.get(key, number)
+            for key, value in {**keys, **dict.fromkeys(FREE)}.items()
+        },
+        "required": [key for key, value in keys.items() if value is REQUIRED or isinstance(value, Mapping)],
+        "additionalProperties": False,
+    }
 
 
 def plain(value: Any) -> Any:

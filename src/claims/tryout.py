@@ -170,6 +170,23 @@ def _power(claim: Claim, tried: Iterable[Tried], looks: Sequence[int], alpha: fl
     return f"with {looks[-1]} replicates it would see {' and '.join(told)} beyond the margin ({spread})"
 
 
+def out_of_reach(claim: Claim, settings: Settings) -> Iterator[str]:
+    """Shares too near 0 or 1 to be shown by agreeing replicates at the level of the verdict; exact binomial."""
+    looks, count = looks_of(claim, settings), len(claim.conditions)
+    level = settings.alpha / (count - statistics.conditions_needed(claim.quantifier, count) + 1)
+    largest = (level / len(looks)) ** (1 / looks[-1])
+    for part in leaf_criteria(plan.criterion(claim)):
+        key, value = next(((key, part[key]) for key in ("above", "below") if key in part), ("", 0.0))
+        if key and (value if key == "above" else 1 - value) > largest:
+            most = math.floor(largest * 1e4) / 1e4 if key == "above" else math.ceil((1 - largest) * 1e4) / 1e4
+            yield (
+                f"{claim.path}: criterion.{key}: must be at {'most' if key == 'above' else 'least'} {most:g}, which "
+                f"{looks[-1]} agreeing replicates can show (exact binomial, {len(looks)} looks, level {level:.2g} "
+                f"of a condition), got {value:g}; write a share in reach"
+                + (", or raise max_replicates" if claim.max_replicates else "")
+            )
+
+
 def _seen(part: Mapping[str, Any], conditions: Sequence[Tried], reach: float) -> str:
     if part["kind"] == "identity":
         return ""
