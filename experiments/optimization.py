@@ -1,14 +1,17 @@
-"""Trials on how networks are trained: momentum, schedules, the order of rows, Adam's default rate."""
+"""Trials on how networks are trained: rows per step, momentum, schedules, the order of rows, Adam's default rate."""
 
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.optim import lr_scheduler
 
 from experiments.common import layers, networks, streams, training
+from experiments.common.data import bundled
 from experiments.common.networks import Rows
 
 Net = layers.Layer
@@ -30,6 +33,129 @@ def chosen(valid: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
     """
     best = np.nan_to_num(valid, nan=-np.inf).argmax(axis=0)
     return [value[best, np.arange(value.shape[1])] for value in values]
+
+
+# Rows per step ----------------------------------------------------------------------------------------------------
+
+
+def seconds_to_loss(
+    seed: int,
+    *,
+    data: str = "generated",
+    n: int,
+    columns: int = 20,
+    hidden: Sequence[int] = (),
+    gap: float = 0.05,
+    rates: Sequence[float],
+    same: bool = False,
+    limit: float = 1.0,
+) -> dict[str, float]:
+    """Time that gradient descent takes to come down to one training loss, by rows per step, each at its fastest rate.
+
+    The loss to reach lies `gap` of the way from the lowest to the first. It is looked at whenever a tenth more
+    steps are done, which is not timed. A training that is not there after `limit` seconds counts as that long.
+
+    Args:
+        seed: Draws data, weights and rows of each step; all arms share data and weights.
+        data: `generated` (a linear rule with 10 % wrong classes), `repeated` (one row of it, over and over) or `digits`
+            (0 to 4 against 5 to 9).
+        n: Training rows.
+        columns: Columns generated; scaled so that a row is as long whatever their number.
+        hidden: Units per hidden layer; none for logistic regression.
+        gap: How near to the lowest loss, as a share.
+        rates: Learning rates tried by every arm; each is given up once it has taken as long as the best before.
+        same: Whether all arms take all rows in each step.
+        limit: CPU seconds of steps.
+
+    Returns:
+        `single_s` (one row per step), `mini_s` (32) and `full_s` (all), in CPU seconds; with `_rows` the gradients of
+        single rows computed on the way, and with `_rate` the rate.
+    """
+    drawing, starting, stepping = streams(seed, 3)
+    X, y = _two_classes(drawing, data, n, columns)
+    rng = np.random.default_rng(starting)
+    shapes = pairwise((X.shape[1], *hidden, 1))
+    start = [(rng.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32) for shape in shapes]
+    first = _log_loss(start, X, y)
+    lowest = 0.0 if data == "repeated" else _lowest(X, y, hidden)
+    target = lowest + gap * (first - lowest)
+    outcomes = {}
+    for arm, size in {"single": 1, "mini": 32, "full": n}.items():
+        best, rows, fastest = limit, 0, np.nan
+        for rate in rates:
+            seconds, used = _descended(start, X, y, n if same else size, rate, target, best, stepping)
+            if seconds < best:
+                best, rows, fastest = seconds, used, rate
+        outcomes |= {f"{arm}_s": best, f"{arm}_rows": float(rows), f"{arm}_rate": float(fastest)}
+    return outcomes
+
+
+def _two_classes(seed: int, data: str, n: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows with a column of ones, and classes 0 and 1, single precision."""
+    rng = np.random.default_rng(seed)
+    if data == "digits":
+        X, digits = bundled("digits")
+        rows = rng.permutation(len(X))[:n]
+        X, y = X[rows] - X.mean(), digits[rows] > 4
+    else:
+        X = rng.standard_normal((n, columns), dtype=np.float32)
+        y = (X @ rng.standard_normal(columns, dtype=np.float32) > 0) ^ (rng.random(n) < 0.1)
+        X *= np.sqrt(20 / columns)
+        if data == "repeated":
+            X, y = X[:1].repeat(n, axis=0), y[:1].repeat(n)
+    return np.c_[X, np.ones(len(X))].astype(np.float32), y.astype(np.float32)
+
+
+def _forward(weights: Sequence[np.ndarray], X: np.ndarray) -> list[np.ndarray]:
+    """Inputs of each layer, then the probability of class 1."""
+    found = [X]
+    for layer in weights[:-1]:
+        found.append(np.maximum(found[-1] @ layer, 0))
+    return [*found, 1 / (1 + np.exp(-(found[-1] @ weights[-1])))]
+
+
+def _log_loss(weights: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray) -> float:
+    right = np.abs(_forward(weights, X)[-1][:, 0] - (1 - y))
+    return float(-np.log(np.maximum(right, 1e-7)).mean(dtype=float))
+
+
+def _stepped(weights: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, rate: float) -> None:
+    """One step of gradient descent, in place."""
+    *inputs, share = _forward(weights, X)
+    back = (share - y[:, None]) * np.float32(rate / len(y))
+    for place in range(len(weights) - 1, -1, -1):
+        below = (back @ weights[place].T) * (inputs[place] > 0) if place else back
+        weights[place][...] -= inputs[place].T @ back
+        back = below
+
+
+def _lowest(X: np.ndarray, y: np.ndarray, hidden: Sequence[int]) -> float:
+    """The lowest loss there is: of logistic regression its optimum, of a network 0."""
+    if hidden:
+        return 0.0
+    fitted = LogisticRegression(C=1e6, fit_intercept=False, max_iter=500).fit(X, y)
+    return _log_loss([fitted.coef_.T.astype(np.float32)], X, y)
+
+
+def _descended(
+    start: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, size: int, rate: float, target: float, limit: float,
+    seed: int,
+) -> tuple[float, int]:  # fmt: skip
+    """CPU seconds of the steps until the loss is at the target, at most the limit, and the rows used."""
+    weights, rng = [layer.copy() for layer in start], np.random.default_rng(seed)
+    spent, done = 0.0, 0
+    while spent < limit:
+        steps = max(1, done // 10)
+        drawn = rng.integers(len(X), size=(steps, size)) if size < len(X) else [slice(None)] * steps
+        begin = time.process_time()
+        for rows in drawn:
+            _stepped(weights, X[rows], y[rows], rate)
+        spent += time.process_time() - begin
+        done += steps
+        loss = _log_loss(weights, X, y)
+        if loss <= target or not np.isfinite(loss):
+            return (spent if loss <= target else limit), done * size
+    return limit, done * size
 
 
 # Momentum ----------------------------------------------------------------------------------------------------------

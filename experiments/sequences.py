@@ -1,11 +1,13 @@
-"""Trials on sequences: attention and its mask, positions, recurrent networks."""
+"""Trials on sequences: attention and its mask, its speed, positions, recurrent networks."""
 
+import gc
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.common.layers import (
@@ -211,3 +213,66 @@ def gradient_through_time(
         norms = slope.flatten(1, 2).norm(dim=1)
         outcomes[kind] = (norms[:, 0] / norms[:, -1]).clamp(min=SMALLEST).numpy()
     return outcomes
+
+
+def seconds_of_a_pass(
+    seed: int, *, length: int, rows: int = 32, width: int = 64, kind: str = "lstm", loop: bool = False, repeats: int = 3
+) -> dict[str, float]:
+    """Seconds that a transformer's encoder layer and a recurrent layer take forward and backward over one minibatch.
+
+    Both are torch's own, have as many weights but for biases and norms, and get gradients for weights and inputs, as
+    a layer inside a network does. Per arm the least of `repeats` passes, which take turns after one to warm up.
+
+    Args:
+        seed: Draws inputs and weights; its first bit decides which arm begins.
+        length: Positions.
+        rows: Sequences of the minibatch.
+        width: Columns in and out; a multiple of 4, the number of heads.
+        kind: `lstm` or `gru`.
+        loop: The recurrent layer is a loop over its cell instead of torch's single call.
+        repeats: Timed passes.
+
+    Returns:
+        `attention_s` and `recurrent_s`, elapsed seconds; with `_cpu_s` CPU seconds of all threads; `weights`, the
+        transformer's number of weights over the recurrent layer's.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, length, width, generator=rng).requires_grad_()
+    whole, cell, inner = {"lstm": (nn.LSTM, nn.LSTMCell, 2 * width), "gru": (nn.GRU, nn.GRUCell, width)}[kind]
+    nets = {
+        "attention": nn.TransformerEncoderLayer(width, 4, inner, dropout=0.0, batch_first=True),
+        "recurrent": cell(width, width) if loop else whole(width, width, batch_first=True),
+    }
+    for net in nets.values():
+        for weights in net.parameters():
+            weights.data.normal_(0, width**-0.5, generator=rng)
+    passes = nets | ({"recurrent": _looped(nets["recurrent"])} if loop else {})
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in passes}
+    gc.collect()
+    gc.disable()
+    try:
+        for turn in range(repeats + 1):
+            for name in sorted(passes, reverse=bool((turn + seed) % 2)):
+                wall, cpu = time.perf_counter(), time.process_time()
+                out = passes[name](x)
+                (out if isinstance(out, Tensor) else out[0]).square().mean().backward()
+                taken[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    finally:
+        gc.enable()
+    least = {name: np.min(times[1:], axis=0) for name, times in taken.items()}
+    counts = {name: sum(weights.numel() for weights in net.parameters()) for name, net in nets.items()}
+    found = {f"{name}{clock}": float(least[name][i]) for name in nets for i, clock in enumerate(("_s", "_cpu_s"))}
+    return found | {"weights": counts["attention"] / counts["recurrent"]}
+
+
+def _looped(cell: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A recurrent layer that calls its cell once per position."""
+
+    def forward(x: Tensor) -> Tensor:
+        state, outs = None, []
+        for one in x.unbind(1):
+            state = cell(one, state)
+            outs.append(state[0] if isinstance(state, tuple) else state)
+        return torch.stack(outs, 1)
+
+    return forward
