@@ -11,10 +11,18 @@ from lightgbm import LGBMClassifier
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    BaggingRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier
 
 from experiments.common import streams
+from experiments.common.data import bundled, shares
 
 CLOCKS = ("_s", "_wall_s")
 
@@ -222,3 +230,87 @@ def accepts_keyword(
             raise
         return {"accepted": 0.0, "stopped": 0.0}
     return {"accepted": 1.0, "stopped": float(model.get_booster().num_boosted_rounds() < 500)}
+
+
+def bias_and_variance(
+    seed: int,
+    *,
+    combined: str,
+    data: str,
+    n: int,
+    noise: float = 0.0,
+    member: str = "tree",
+    depth: int | None = None,
+    members: int = 30,
+    sets: int = 6,
+    options: dict[str, Any] | None = None,
+) -> dict[str, float]:
+    """Squared bias and variance of one model and of an ensemble of such models, in units of the target's variance.
+
+    Both are fitted to the same disjoint training sets and predict the same fixed rows. Outcomes: `single_bias` and
+    `ensemble_bias`, mean over these rows of the squared distance of the mean prediction from the target, without what
+    the finite number of sets adds; `single_variance` and `ensemble_variance`, of predictions from set to set;
+    `bias_drop` and `variance_drop`, single minus ensemble; `bias_share`, the first drop per unit of the second.
+
+    Args:
+        seed: Draws rows, noise and what is random in fitting.
+        combined: "bagging" or "boosting", by squared error.
+        data: "friedman" (ten columns, five of them matter), "steps" (two columns, a sum of step functions), or a
+            bundled set: diabetes, breast_cancer (malignant 1, benign 0), digits (odd 1, even 0). The mean of a bundled
+            target is not known, so its noise counts as bias, the same in both arms.
+        n: Rows of each training set.
+        noise: Standard deviation of the noise of a generated target, relative to that of its signal.
+        member: "tree", or for bagging "line", a linear regression.
+        depth: Greatest depth of a tree, None for pure leaves.
+        members: Members of the ensemble, or boosting rounds.
+        sets: Training sets, at least 2.
+        options: Further keywords of scikit-learn's ensemble; `split_features` is its members' share of columns drawn
+            at each split, as in a forest.
+    """
+    drawing, fitting = streams(seed, 2)
+    trainings, X, target = _training_sets(drawing, data, n, noise, sets)
+    options = dict(options or {})
+    tree = DecisionTreeRegressor(max_depth=depth, max_features=options.pop("split_features", None))
+    model = tree if member == "tree" else LinearRegression()
+    if combined == "bagging":
+        ensemble = BaggingRegressor(model, members, **options)
+    else:
+        ensemble = GradientBoostingRegressor(n_estimators=members, max_depth=depth, **options)
+    single = DecisionTreeRegressor(max_depth=depth) if member == "tree" else model
+    outcomes = {}
+    for name, arm in (("single", single), ("ensemble", ensemble)):
+        known = "random_state" in arm.get_params()
+        fits = [
+            (arm.set_params(random_state=one) if known else arm).fit(*rows).predict(X)
+            for rows, one in zip(trainings, streams(fitting, sets), strict=True)
+        ]
+        variance = np.var(fits, axis=0, ddof=1)
+        bias = (np.mean(fits, axis=0) - target) ** 2 - variance / sets
+        outcomes |= {f"{name}_bias": bias.mean() / target.var(), f"{name}_variance": variance.mean() / target.var()}
+    for part in ("bias", "variance"):
+        outcomes[f"{part}_drop"] = outcomes[f"single_{part}"] - outcomes[f"ensemble_{part}"]
+    outcomes["bias_share"] = outcomes["bias_drop"] / outcomes["variance_drop"]
+    return {name: float(value) for name, value in outcomes.items()}
+
+
+Rows = tuple[NDArray[Any], NDArray[Any]]
+
+
+def _training_sets(
+    seed: int, data: str, n: int, noise: float, sets: int
+) -> tuple[list[Rows], NDArray[Any], NDArray[Any]]:
+    """Disjoint training sets, and the rows to predict with their target: its mean where that is known."""
+    if data in ("friedman", "steps"):
+        random = np.random.default_rng(seed)
+        X = random.random((sets * n + 400, 10 if data == "friedman" else 2))
+        if data == "friedman":
+            signal = 10 * np.sin(np.pi * X[:, 0] * X[:, 1]) + 20 * (X[:, 2] - 0.5) ** 2 + 10 * X[:, 3] + 5 * X[:, 4]
+        else:
+            signal = np.floor(4 * X[:, 0]) % 2 + np.floor(3 * X[:, 1])
+        y = signal + noise * signal.std() * random.standard_normal(len(X))
+        drawn, fixed = np.split(np.arange(sets * n), sets), np.arange(sets * n, len(X))
+    else:
+        X, y = bundled(data)
+        signal = y = y % 2 if data == "digits" else 1 - y if data == "breast_cancer" else y
+        *drawn, fixed = shares(seed, len(X), *[n] * sets)
+    return [(X[rows], y[rows]) for rows in drawn], X[fixed], signal[fixed]
