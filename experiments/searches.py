@@ -257,7 +257,7 @@ RATE, MEMORY = 0.3, 0.9
 def architecture_search(
     seed: int, *, problem: str, evaluations: int, coupled: int = 1, noise: float = 0.0
 ) -> dict[str, float]:
-    """True quality of the architecture that each search ends with, all after as many evaluations; higher is better.
+    """True accuracy of the architecture that each search ends with, all after as many evaluations.
 
     `evolution` mutates one choice of the best of five from a population of twenty, of which the oldest dies (Real and
     others 2019); `reinforcement` samples each choice from a softmax whose logits follow the policy gradient against a
@@ -266,12 +266,12 @@ def architecture_search(
     Args:
         seed: Draws the problem and the searches.
         problem: "landscape", eight choices of four options whose effects depend on `coupled` further choices each (an
-            NK model), where random architectures have mean 0 and standard deviation 1; or a bundled set with classes,
-            for which six choices make a network of two random layers with a least-squares readout, trained on 150 rows,
-            measured on 150 and tested on the rest by accuracy, in [0, 1].
+            NK model), scaled to accuracies of mean 0.8 and standard deviation 0.04 among random architectures; or a
+            bundled set with classes, for which six choices make a network of two random layers with a least-squares
+            readout, trained on 150 rows, measured on 150 and tested on the rest.
         evaluations: Architectures measured by each search; one that comes again measures the same again.
         coupled: 0 (additive) to 7 (no structure: architectures that differ in one choice have nothing in common).
-        noise: Of a landscape: standard deviation of what is measured, as of one training.
+        noise: Of a landscape: standard deviation of the accuracy that is measured, as of one training.
     """
     problem_seed, evolving, learning, drawing = streams(seed, 4)
     build = _landscape if problem == "landscape" else _random_networks
@@ -320,12 +320,12 @@ def _reinforced(rng: np.random.Generator, quality: Quality, choices: int, evalua
 def _landscape(seed: int, problem: str, coupled: int, noise: float) -> tuple[Quality, Quality, int]:
     """Mean of eight tables, each looked up by one choice and the `coupled` that follow it in a ring."""
     rng = np.random.default_rng(seed)
-    tables = rng.standard_normal((8, 4 ** (coupled + 1))) / np.sqrt(8)
+    tables = 0.04 / np.sqrt(8) * rng.standard_normal((8, 4 ** (coupled + 1)))
     places = (np.arange(8)[:, None] + np.arange(coupled + 1)) % 8
     weights = 4 ** np.arange(coupled + 1)
 
     def true(architecture: Architecture) -> float:
-        return float(tables[np.arange(8), architecture[places] @ weights].sum())
+        return float(0.8 + tables[np.arange(8), architecture[places] @ weights].sum())
 
     return lambda architecture: true(architecture) + noise * rng.standard_normal(), true, 8
 
