@@ -2,9 +2,14 @@
 
 import numpy as np
 from scipy.signal import lfilter
-from sklearn.datasets import load_sample_images
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import spearmanr
+from sklearn.datasets import load_sample_images, make_swiss_roll
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 
 from experiments.common import streams
+from experiments.common.data import bundled
 
 
 def neighbour_ratio(
@@ -85,3 +90,85 @@ def _patches(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
     order = np.argsort(np.hypot(grid[:, None], grid).ravel(), kind="stable")
     patches = np.concatenate(found)[:, order].reshape(-1, 3 * side * side)
     return rng.choice(patches, n, replace=False)[:, :d] / 255
+
+
+def filled_cells(seed: int, *, columns: int, source: str, shared: float = 0.0) -> dict[str, float]:
+    """How well rows cover the cells of a grid of fifths, with 5 rows in one column and 5 ** columns in all of them.
+
+    Each column is cut at its own quintiles, so that one column alone is equally dense whatever its distribution.
+    Outcomes are shares, in [0, 1], of other rows whose cell holds a row: `line`, of a single column with five rows,
+    mean over columns and over up to twenty draws of five; `rule`, of all columns with 5 ** columns rows; `half`, with
+    half as many.
+
+    Args:
+        seed: Draws the table and which rows are which.
+        columns: Columns, 1 to 6.
+        source: As for `_points`, or breast_cancer or wine, of which random columns are taken.
+        shared: Share of each generated column's variance that stems from one factor common to all, in [0, 1].
+    """
+    drawing, splitting = streams(seed, 2)
+    rng, n = np.random.default_rng(drawing), 5**columns
+    if source in ("breast_cancer", "wine"):
+        X = bundled(source)[0]
+        X = X[:, rng.choice(X.shape[1], columns, replace=False)]
+    else:
+        X = _points(rng, source, n + 2000, columns)
+        X = np.sqrt(1 - shared) * X + np.sqrt(shared) * rng.normal(size=(len(X), 1))
+    quintiles = np.quantile(X, [0.2, 0.4, 0.6, 0.8], axis=0)
+    fifths = np.sum(quintiles[:, None] <= X, axis=0)
+    cells = fifths @ 5 ** np.arange(columns)
+    rows = np.random.default_rng(splitting).permutation(len(X))
+    others = rows[n:]
+
+    def covered(codes: np.ndarray, filled: np.ndarray) -> float:
+        return float(np.isin(codes[others], codes[filled]).mean())
+
+    fives = np.split(rows[: min(n, 100)], min(n, 100) // 5)
+    line = np.mean([[covered(column, five) for column in fifths.T] for five in fives])
+    return {"line": float(line), "rule": covered(cells, rows[:n]), "half": covered(cells, rows[: n // 2])}
+
+
+def map_quality(seed: int, *, data: str, n: int, noise: float = 0.0, perplexity: float = 30.0) -> dict[str, float]:
+    """How well a map in two dimensions, by PCA and by t-SNE, keeps the neighbours and the distances of all columns.
+
+    Per map `_local`, the share of each row's ten nearest rows that are among its ten nearest on the map, mean over
+    rows, in [0, 1]; and `_global`, Spearman's rank correlation between all distances before and on the map, in [-1, 1].
+
+    Args:
+        seed: Draws the rows and what t-SNE does at random.
+        data: A bundled set of `experiments.common.data`; "blobs", ten Gaussian groups in 50 columns; "roll", a rolled
+            sheet in three columns; "cloud", Gaussian rows without structure in ten columns; "plane", a plane in ten.
+        n: Rows.
+        noise: Standard deviation of noise added to every generated column.
+        perplexity: Of t-SNE, which otherwise runs at scikit-learn's defaults, as the guide prints it.
+    """
+    drawing, fitting = streams(seed, 2)
+    X = _rows(np.random.default_rng(drawing), data, n, noise)
+    maps = {"pca": PCA(2), "tsne": TSNE(2, perplexity=perplexity, random_state=fitting)}
+    before, outcomes = pdist(X), {}
+    for name, method in maps.items():
+        after = pdist(method.fit_transform(X))
+        kept = [np.intersect1d(*near).size for near in zip(_ten_nearest(before), _ten_nearest(after), strict=True)]
+        outcomes |= {f"{name}_local": np.mean(kept) / 10, f"{name}_global": spearmanr(before, after).statistic}
+    return {name: float(value) for name, value in outcomes.items()}
+
+
+def _ten_nearest(distances: np.ndarray) -> np.ndarray:
+    square = squareform(distances)
+    np.fill_diagonal(square, np.inf)
+    return np.argpartition(square, 10, axis=1)[:, :10]
+
+
+def _rows(rng: np.random.Generator, data: str, n: int, noise: float) -> np.ndarray:
+    if data == "blobs":
+        X = 3 * rng.normal(size=(10, 50))[rng.integers(10, size=n)] + rng.normal(size=(n, 50))
+    elif data == "roll":
+        X = make_swiss_roll(n, random_state=int(rng.integers(2**31)))[0]
+    elif data == "cloud":
+        X = rng.normal(size=(n, 10))
+    elif data == "plane":
+        X = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 10))
+    else:
+        X = bundled(data)[0]
+        return X[rng.choice(len(X), n, replace=False)]
+    return X + noise * rng.normal(size=X.shape)

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,19 @@ from lightgbm import LGBMClassifier
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    BaggingRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier
 
 from experiments.common import streams
+from experiments.common.data import bundled, shares
 
 CLOCKS = ("_s", "_wall_s")
 
@@ -190,6 +200,46 @@ def _least_seconds(
     return {f"{name}{clock}": min(times[i] for times in taken[name]) for name in arms for i, clock in enumerate(CLOCKS)}
 
 
+def speed_up(
+    seed: int, *, booster: str, rows: int, trees: int, columns: int = 20, threads: int = 2, repeats: int = 2
+) -> dict[str, float]:
+    """Elapsed seconds to fit a forest and a booster to the same rows with one thread and with `threads`.
+
+    `forest_one_s`, `forest_more_s`, `booster_one_s` and `booster_more_s`, each the least of `repeats` runs; the four
+    take turns in an order that is reversed from one round to the next and from one seed to the next. For scikit-learn's
+    exact booster, which has no such setting, both are measured as it is.
+
+    Args:
+        seed: Draws the data; the first bit decides which arm begins.
+        booster: A key of PARALLEL other than "forest".
+        rows: Rows to train on.
+        trees: Trees of the forest and rounds of the booster.
+        columns: Columns, of which 10 carry signal; a tenth of the labels is wrong.
+        threads: Threads of the second fit.
+        repeats: Timed runs per arm, after one run to warm up.
+    """
+    data_seed, fit_seed = streams(seed, 2)
+    X, y = make_classification(rows, columns, n_informative=10, n_redundant=0, flip_y=0.2, random_state=data_seed)
+    arms = {
+        f"{arm}_{name}": PARALLEL[model](trees, fit_seed, count)
+        for arm, model in (("forest", "forest"), ("booster", booster))
+        for name, count in (("one", 1), ("more", threads))
+    }
+    seconds = _least_seconds(arms, X, y, repeats, backwards=bool(seed % 2))
+    return {f"{name}_s": seconds[f"{name}_wall_s"] for name in arms}
+
+
+PARALLEL: dict[str, Callable[[int, int, int], Any]] = {
+    "forest": lambda trees, seed, threads: RandomForestClassifier(trees, n_jobs=threads, random_state=seed),
+    "gradient-boosting": lambda trees, seed, threads: GradientBoostingClassifier(n_estimators=trees, random_state=seed),
+    "xgboost": lambda trees, seed, threads: XGBClassifier(n_estimators=trees, n_jobs=threads, random_state=seed),
+    "lightgbm": lambda trees, seed, threads: LGBMClassifier(
+        n_estimators=trees, n_jobs=threads, verbosity=-1, random_state=seed
+    ),
+}
+"""Ensembles at their libraries' defaults: trees, seed, threads."""
+
+
 def accepts_keyword(
     seed: int, *, estimator: str, keyword: str = "early_stopping_rounds", given_to: str = "fit"
 ) -> dict[str, float]:
@@ -222,3 +272,87 @@ def accepts_keyword(
             raise
         return {"accepted": 0.0, "stopped": 0.0}
     return {"accepted": 1.0, "stopped": float(model.get_booster().num_boosted_rounds() < 500)}
+
+
+def bias_and_variance(
+    seed: int,
+    *,
+    combined: str,
+    data: str,
+    n: int,
+    noise: float = 0.0,
+    member: str = "tree",
+    depth: int | None = None,
+    members: int = 30,
+    sets: int = 6,
+    options: dict[str, Any] | None = None,
+) -> dict[str, float]:
+    """Squared bias and variance of one model and of an ensemble of such models, in units of the target's variance.
+
+    Both are fitted to the same disjoint training sets and predict the same fixed rows. Outcomes: `single_bias` and
+    `ensemble_bias`, mean over these rows of the squared distance of the mean prediction from the target, without what
+    the finite number of sets adds; `single_variance` and `ensemble_variance`, of predictions from set to set;
+    `bias_drop` and `variance_drop`, single minus ensemble; `bias_share`, the first drop per unit of the second.
+
+    Args:
+        seed: Draws rows, noise and what is random in fitting.
+        combined: "bagging" or "boosting", by squared error.
+        data: "friedman" (ten columns, five of them matter), "steps" (two columns, a sum of step functions), or a
+            bundled set: diabetes, breast_cancer (malignant 1, benign 0), digits (odd 1, even 0). The mean of a bundled
+            target is not known, so its noise counts as bias, the same in both arms.
+        n: Rows of each training set.
+        noise: Standard deviation of the noise of a generated target, relative to that of its signal.
+        member: "tree", or for bagging "line", a linear regression.
+        depth: Greatest depth of a tree, None for pure leaves.
+        members: Members of the ensemble, or boosting rounds.
+        sets: Training sets, at least 2.
+        options: Further keywords of scikit-learn's ensemble; `split_features` is its members' share of columns drawn
+            at each split, as in a forest.
+    """
+    drawing, fitting = streams(seed, 2)
+    trainings, X, target = _training_sets(drawing, data, n, noise, sets)
+    options = dict(options or {})
+    tree = DecisionTreeRegressor(max_depth=depth, max_features=options.pop("split_features", None))
+    model = tree if member == "tree" else LinearRegression()
+    if combined == "bagging":
+        ensemble = BaggingRegressor(model, members, **options)
+    else:
+        ensemble = GradientBoostingRegressor(n_estimators=members, max_depth=depth, **options)
+    single = DecisionTreeRegressor(max_depth=depth) if member == "tree" else model
+    outcomes = {}
+    for name, arm in (("single", single), ("ensemble", ensemble)):
+        known = "random_state" in arm.get_params()
+        fits = [
+            (arm.set_params(random_state=one) if known else arm).fit(*rows).predict(X)
+            for rows, one in zip(trainings, streams(fitting, sets), strict=True)
+        ]
+        variance = np.var(fits, axis=0, ddof=1)
+        bias = (np.mean(fits, axis=0) - target) ** 2 - variance / sets
+        outcomes |= {f"{name}_bias": bias.mean() / target.var(), f"{name}_variance": variance.mean() / target.var()}
+    for part in ("bias", "variance"):
+        outcomes[f"{part}_drop"] = outcomes[f"single_{part}"] - outcomes[f"ensemble_{part}"]
+    outcomes["bias_share"] = outcomes["bias_drop"] / outcomes["variance_drop"]
+    return {name: float(value) for name, value in outcomes.items()}
+
+
+Rows = tuple[NDArray[Any], NDArray[Any]]
+
+
+def _training_sets(
+    seed: int, data: str, n: int, noise: float, sets: int
+) -> tuple[list[Rows], NDArray[Any], NDArray[Any]]:
+    """Disjoint training sets, and the rows to predict with their target: its mean where that is known."""
+    if data in ("friedman", "steps"):
+        random = np.random.default_rng(seed)
+        X = random.random((sets * n + 400, 10 if data == "friedman" else 2))
+        if data == "friedman":
+            signal = 10 * np.sin(np.pi * X[:, 0] * X[:, 1]) + 20 * (X[:, 2] - 0.5) ** 2 + 10 * X[:, 3] + 5 * X[:, 4]
+        else:
+            signal = np.floor(4 * X[:, 0]) % 2 + np.floor(3 * X[:, 1])
+        y = signal + noise * signal.std() * random.standard_normal(len(X))
+        drawn, fixed = np.split(np.arange(sets * n), sets), np.arange(sets * n, len(X))
+    else:
+        X, y = bundled(data)
+        signal = y = y % 2 if data == "digits" else 1 - y if data == "breast_cancer" else y
+        *drawn, fixed = shares(seed, len(X), *[n] * sets)
+    return [(X[rows], y[rows]) for rows in drawn], X[fixed], signal[fixed]
