@@ -3,6 +3,7 @@
 import copy
 import html
 import json
+import math
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 from claims import evidence, report
 from claims.errors import ClaimsError
-from claims.report import site, words
+from claims.report import site, sketch, words
 from tests.report import records
 from tests.report.test_pages import EVERY, GUIDE, contents, put
 
@@ -140,6 +141,40 @@ def test_verdicts_over_time_come_from_revisions_and_other_environments(tmp_path)
     assert re.search(r"tuning/random-equals-grid\s*refuted\s*supported\s*scikit-learn 2.0", shown)
 
 
+def test_a_change_of_one_claim_writes_only_the_pages_that_show_it(tmp_path):
+    reports = put(tmp_path / "reports", *(made() for made in EVERY))
+    report.build(reports, GUIDE)
+    site.build(reports, tmp_path / "site", GUIDE)
+    put(reports, {**records.both(), "notes": "One more."})
+    report.build(reports, GUIDE)
+    one = "regularization/l1-zeroes-weights"
+    changed = {f"evidence/{one}.json", f"figures/{one}.svg", f"claim/{one}.html", "search.js"}
+    assert set(site.build(reports, tmp_path / "site", GUIDE).written) == changed
+
+
+@pytest.mark.parametrize("made", [*EVERY, records.hostile], ids=lambda f: f.__name__)
+def test_a_sketch_shows_intervals_on_their_side_of_the_margin(made):
+    e = made()
+    drawn = sketch.sketch(e)
+    assert [row.name for row in drawn.rows] == [c["name"] for c in e["conditions"]][: sketch.ROWS]
+    assert drawn.more == len(e["conditions"]) - len(drawn.rows)
+    for row, c in zip(drawn.rows, e["conditions"], strict=False):
+        assert row.label == c["label"]
+        assert not row.at < 0
+        assert not row.at > 100
+        part = c["leaves"][0]
+        if len(c["leaves"]) == 1 and math.isfinite(part["low"]):
+            if part["low"] >= part["lower"] and part["high"] <= part["upper"]:
+                assert drawn.left <= row.left <= row.at <= row.right <= drawn.right
+            if part["high"] <= part["lower"] or part["low"] >= part["upper"]:
+                assert row.right <= drawn.left or row.left >= drawn.right
+
+
+def test_a_sketch_of_nothing_is_none():
+    e = records.supported()
+    assert sketch.sketch({**e, "conditions": [{**c, "leaves": []} for c in e["conditions"]]}) is None
+
+
 @pytest.mark.slow
 def test_a_thousand_claims_fit_into_a_megabyte_and_build_in_time(tmp_path):
     made = [f() for f in EVERY]
@@ -174,7 +209,8 @@ def browse(built, address, script, *flags):
     source = built / "site" / page
     text = source.read_text(encoding="utf-8")
     early = """<script>window.faults = [];
-      addEventListener("error", (event) => faults.push(event.message || "not loaded"), true);</script>"""
+      addEventListener("error", (event) => faults.push(event.message || "not loaded"), true);
+      console.error = console.warn = (...told) => faults.push(told.join(" "));</script>"""
     late = f"""<script>(async () => {{
       const pause = () => new Promise((done) => setTimeout(done, 60));
       const rows = () => [...document.querySelectorAll("table.all tbody tr")].filter((row) => !row.hidden);
@@ -186,6 +222,8 @@ def browse(built, address, script, *flags):
       }};
       let result;
       try {{ result = await (async () => {{ {script} }})(); }} catch (error) {{ faults.push(String(error)); }}
+      const asked = performance.getEntriesByType("resource").map((entry) => entry.name);
+      faults.push(...asked.filter((name) => !name.startsWith("file:")));
       const shown = document.createElement("pre");
       shown.id = "result";
       shown.textContent = JSON.stringify([result, faults]);

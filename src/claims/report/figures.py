@@ -8,6 +8,7 @@ import ast
 import hashlib
 import io
 import math
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from claims.report import words
 from claims.report.words import Record
-from claims.statistics.criteria import Leaf, leaf_criteria, leaves, tree
+from claims.statistics.criteria import Group, Leaf, Tree, leaf_criteria, leaves, tree
 
 Array = NDArray[np.float64]
 Outcomes = Mapping[str, Array]
@@ -47,6 +48,8 @@ BOUND: dict[str, Any] = {"color": COLOURS["holds"], "ls": (0, (4, 2)), "lw": 1.1
 
 WIDTH, LEFT, RIGHT, HEAD = 7.25, 1.7, 1.95, 0.48  # inches; 7.25 in are 696 px
 MANY_CONDITIONS, MANY_REPLICATES = 12, 64  # above either, single replicates become a density strip
+ROOM = 140_000  # bytes that single replicates may take, as a page has to stay under 300 KB
+PLACES = re.compile(r' (?:d|x|y)="[^"]*"')
 GOLDEN = 0.6180339887498949  # multiples of it modulo 1 spread points evenly, without random numbers
 
 STYLE: dict[Any, Any] = {
@@ -87,17 +90,24 @@ def svg(evidence: Record, stamped: str = "") -> str:
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's fonts draw the text, not ours
         panels = list(_panels(evidence))
+        few = len(evidence["conditions"]) + len(evidence["controls"]) <= MANY_CONDITIONS
+        single = few and sum(panel.bytes_of_replicates for panel in panels) <= ROOM
         top = HEAD + sum(panel.height for panel in panels)
         figure = Figure(figsize=(WIDTH, top), facecolor="white", edgecolor=EDGE, linewidth=1.5)
         _head(figure, evidence)
         top -= HEAD
         for panel in panels:
-            panel.draw(figure, top)
+            panel.draw(figure, top, single)
             top -= panel.height
         stream = io.StringIO()
         metadata = {"Date": None, "Creator": None, "Title": words.clean(evidence["statement"]), "Identifier": stamped}
         figure.savefig(stream, format="svg", metadata=metadata)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    return "\n".join(line.strip() for line in PLACES.sub(_rounded, stream.getvalue()).splitlines()) + "\n"
+
+
+def _rounded(place: re.Match[str]) -> str:
+    """Coordinates to a hundredth of a point."""
+    return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", place[0])
 
 
 def _panels(evidence: Record) -> "Iterator[Curves | Forest]":
@@ -111,11 +121,14 @@ def _panels(evidence: Record) -> "Iterator[Curves | Forest]":
             one = {**one, "range": [float(end) for end in one["range"]]}
         if "over" in one and one["outcome"] not in points:  # no replicate succeeded anywhere
             continue
-        parts = leaves(tree(one, points))
+        node, alone = tree(one, points), len(criteria) == 1
+        parts = leaves(node)
         if "over" in one:
-            yield Curves(one, rows, [o.get(one["outcome"], np.empty((0, 0))) for o in data], len(criteria) == 1)
+            curves = [o.get(one["outcome"], np.empty((0, 0))) for o in data]
+            own = [row["label"] if alone else _leaning(node, row["leaves"][start:]) for row in rows]
+            yield Curves(one, rows, curves, own, alone)
         else:
-            yield Forest(one, parts, start, rows, data, alone=len(criteria) == len(parts) == 1)
+            yield Forest(one, parts, start, rows, data, alone and len(parts) == 1)
         start += len(parts)
 
 
@@ -217,8 +230,13 @@ class Forest:
         """Inches, with title and axis."""
         return self.above + self.body + self.below
 
-    def draw(self, figure: Figure, top: float) -> None:
-        """Draws into the figure, downwards from `top` (inches)."""
+    @property
+    def bytes_of_replicates(self) -> int:
+        """About what drawing every replicate takes."""
+        return 92 * len(self.parts) * sum(int(row["n"]) for row in self.rows if row["n"] <= MANY_REPLICATES)
+
+    def draw(self, figure: Figure, top: float, single: bool) -> None:
+        """Draws into the figure, downwards from `top` (inches), with `single` replicates or their density."""
         axes = _axes(figure, LEFT, top - self.above, self.width, self.body)
         axes.set_ylim(self.body, 0)  # so that y is in inches, downwards
         axes.set_yticks([])
@@ -244,9 +262,8 @@ class Forest:
                 y += self.heading
             self._names(axes, y + self.row / 2, row)
             for i, (part, replicates) in enumerate(zip(group, x, strict=False)):
-                self._interval(
-                    axes, y + self.row / 2 + self.step * (i - (len(group) - 1) / 2), row, i, part, replicates
-                )
+                middle = y + self.row / 2 + self.step * (i - (len(group) - 1) / 2)
+                self._interval(axes, middle, row, i, part, replicates, single)
             y += self.row
 
     def _text(self, axes: Axes, inches: float, y: float, text: str, **style: Any) -> None:
@@ -263,12 +280,12 @@ class Forest:
         x, down = (self.width + 0.14, 0.09) if self.alone else (0.15 - LEFT, 0.1 + 0.06 * two)
         self._text(axes, x, y + down, told, **style)
 
-    def _interval(self, axes: Axes, y: float, row: Record, index: int, part: Record, x: Array) -> None:
+    def _interval(self, axes: Axes, y: float, row: Record, index: int, part: Record, x: Array, single: bool) -> None:
         """One interval with its estimate and replicates; what lies beyond the axis is shown at its end."""
         low, high = axes.get_xlim()
-        shown = row["label"] if self.alone else _leaning(part)
+        shown = row["label"] if self.alone else _where(part)
         colour = CONTROL if "role" in row else COLOURS[shown]
-        if len(x) > MANY_REPLICATES or len(self.rows) > MANY_CONDITIONS:
+        if len(x) > MANY_REPLICATES or not single:
             _density(axes, x, y, 0.4 * self.step, colour)
         else:
             spread = y + ((np.arange(len(x)) * GOLDEN) % 1 - 0.5) * 0.62 * self.step
@@ -352,8 +369,17 @@ def _scores(leaf: Leaf, outcomes: Outcomes) -> Array:
     return np.asarray(x[np.isfinite(x)], dtype=float)
 
 
-def _leaning(part: Record) -> str:
-    """Where the interval of one part of several lies: wholly inside its region, wholly outside, or neither."""
+def _leaning(node: Tree, results: Sequence[Record]) -> str:
+    """What a part of the criterion shows by itself: intervals inside their region, outside, or neither."""
+    if isinstance(node, Group):
+        order = ("fails", "undecided", "holds") if node.op == "all" else ("holds", "undecided", "fails")
+        return min((_leaning(one, results) for one in node.parts), key=order.index)
+    if node.index >= len(results):
+        return "undecided"
+    return _where(results[node.index])
+
+
+def _where(part: Record) -> str:
     low, high = (part["estimate"],) * 2 if math.isnan(part["low"]) else (part["low"], part["high"])
     if part["lower"] <= low and high <= part["upper"]:
         return "holds"
@@ -385,22 +411,31 @@ def _ticks(low: float, high: float, ratio: bool) -> list[float]:
 
 @dataclass(frozen=True)
 class Curves:
-    """The mean curve of each condition and control with a band of two standard errors, and where it has to end."""
+    """The mean curve of each condition and control with a band of two standard errors, and where it has to end.
+
+    `shown` says what this criterion shows in each row; where it is not `alone`, the row's label may rest on others.
+    """
 
     criterion: Record
     rows: Sequence[Record]
     data: Sequence[Array]
+    shown: Sequence[str]
     alone: bool
 
     columns, cell, above = 3, 1.95, 0.38  # inches
+
+    @property
+    def bytes_of_replicates(self) -> int:
+        """About what drawing every replicate takes."""
+        return sum((150 + 16 * y.shape[1]) * len(y) for y in self.data if y.ndim == 2 and len(y) <= MANY_REPLICATES)
 
     @property
     def height(self) -> float:
         """Inches."""
         return self.cell * math.ceil(len(self.rows) / self.columns) + self.above
 
-    def draw(self, figure: Figure, top: float) -> None:
-        """Draws into the figure, downwards from `top` (inches)."""
+    def draw(self, figure: Figure, top: float, single: bool) -> None:
+        """Draws into the figure, downwards from `top` (inches), with `single` replicates or their density."""
         rule = "both ends of the mean curve lie in the shaded region"
         if self.criterion["kind"] == "trend":
             rule = "the mean curve ends in the shaded region and never steps back"
@@ -409,13 +444,15 @@ class Curves:
         y = (top - 0.12) / figure.get_figheight()
         figure.text(0.15 / WIDTH, y, told, size=8, color=MUTED, va="center", linespacing=1.4)
         width = (WIDTH - 0.25) / self.columns
-        for i, (row, values) in enumerate(zip(self.rows, self.data, strict=True)):
+        for i, (row, values, shown) in enumerate(zip(self.rows, self.data, self.shown, strict=True)):
             line, column = divmod(i, self.columns)
             upper = top - self.above - 0.45 - line * self.cell
-            self._draw_one(_axes(figure, 0.68 + column * width, upper, width - 0.68, self.cell - 0.92), row, values)
+            axes = _axes(figure, 0.68 + column * width, upper, width - 0.68, self.cell - 0.92)
+            self._draw_one(axes, row, values, shown, single)
 
-    def _draw_one(self, axes: Axes, row: Record, y: Array) -> None:
-        control, colour, (told, style) = "role" in row, _colour(row), _status(row)
+    def _draw_one(self, axes: Axes, row: Record, y: Array, shown: str, single: bool) -> None:
+        control, (told, style) = "role" in row, _status(row)
+        colour = CONTROL if control else COLOURS[shown]
         name = f"{row['role']} control: {row['name']}" if control else words.condition_name(row)
         size = 8 if len(name) <= 30 else 6.6
         tone = {"color": MUTED, "size": size} if control else {"color": INK, "size": size, "weight": "bold"}
@@ -429,15 +466,15 @@ class Curves:
         x, n, mean = np.array(row["parameters"][self.criterion["over"]], dtype=float), len(y), y.mean(axis=0)
         axes.set_xscale("log" if x.min() > 0 and x.max() / x.min() >= 16 else "linear")
         _plain(axes.xaxis, x[np.unique(np.linspace(0, len(x) - 1, min(len(x), 5)).round().astype(int))].tolist())
-        if n <= MANY_REPLICATES and len(self.rows) <= MANY_CONDITIONS:
+        if single and n <= MANY_REPLICATES:
             axes.plot(x, y.T, color=colour, lw=0.5, alpha=0.18, zorder=1)
         error = 2 * y.std(axis=0, ddof=1) / math.sqrt(n) if n > 1 else 0 * mean
         axes.fill_between(x, mean - error, mean + error, color=colour, alpha=0.22, lw=0, zorder=2)
         axes.plot(x, mean, color=colour, lw=1.8, zorder=3)
         bound, upwards, ends = self._target(mean)
-        face = "white" if row["label"] in HOLLOW else colour
+        face = "white" if shown in HOLLOW else colour
         mark: dict[str, Any] = {"ms": 6, "mfc": face, "mec": colour, "mew": 1.3, "zorder": 4, "clip_on": False}
-        axes.plot(x[ends], mean[ends], MARKERS[row["label"]], **mark)
+        axes.plot(x[ends], mean[ends], MARKERS[shown], **mark)
         lowest, highest = axes.get_ylim()
         pad = 0.08 * (highest - lowest)
         lowest, highest = min(lowest, bound - pad), max(highest, bound + pad)

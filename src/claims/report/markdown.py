@@ -10,6 +10,7 @@ from claims.report.words import Record
 
 RESERVED = ("benchmarks", "calibration", "stability")
 MARK = "<!-- Generated from reports/evidence by `make report`; edit nothing here. -->"
+MARKUP = re.compile(r"[&<>$:\\`*\[\]|~_]|www\.|[^ ]{80}")
 URL = re.compile(r"https?://[\w./~%#?=&+:;,()-]*[\w/]")
 
 
@@ -20,7 +21,9 @@ def page_of(topic: str) -> str:
 
 def escaped(text: str) -> str:
     """Any text as one line of Markdown that shows exactly that text: no HTML, table, formula or list starts in it."""
-    line = " ".join(word if URL.fullmatch(word) else _escaped(word) for word in words.clean(text).split(" "))
+    line = words.clean(text)
+    if MARKUP.search(line):
+        line = " ".join(_escaped(w) if MARKUP.search(w) and not URL.fullmatch(w) else w for w in line.split(" "))
     return re.sub(r"^(\d*)([-+#.)=])(?=[-+#.)=]*( |$))", r"\1\\\2", line)
 
 
@@ -62,12 +65,14 @@ def claim(evidence: Record, run: Record | None, guide: Guide | None, edition: Re
     star = any(c["label"] == "holds*" for c in evidence["conditions"])
     again = [
         *("```console", f"make claim CLAIM={path}", "```", "", *_facts(tables.provenance(evidence, run))),
+        *_facts([*tables.history(evidence), *tables.literature(evidence), *words.review(evidence)]),
         *(f"- Files: {', '.join(files)}", "", escaped(words.citation(evidence, run, edition)), ""),
         *("```bibtex", words.bibtex(evidence, run, edition).rstrip(), "```", ""),
     ]
     return [
         *(f"## {evidence['id']}", "", f"**{escaped(evidence['statement'])}**", "", verdict_line(evidence, run), ""),
-        *(f"![{alt}](figures/{path}.svg)", "", *_facts(tables.about(evidence, guide)), ""),
+        *(f"![{alt}](figures/{path}.svg)", "", *_facts(tables.about(evidence, guide))),
+        *(*_facts(tables.notes(evidence)), ""),
         *([escaped(tables.common(evidence)), ""] if tables.common(evidence) else []),
         *rows_of(tables.conditions(evidence)),
         *(["holds\\*: covered by the verdict as a whole, not shown on its own.", ""] if star else []),

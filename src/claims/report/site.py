@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ from claims import evidence
 from claims.errors import ClaimsError
 from claims.guide import Guide, Part
 from claims.report import Changes, edition, export, read, tables, words, write
+from claims.report.sketch import sketch
 from claims.report.tables import Table
 from claims.report.words import Record
 
 TEMPLATES = Path(__file__).parent / "templates"
 ASSETS = ("style.css", "site.js")
 FOLDERS = ("claim", "topic", "section", "evidence", "runs", "figures")
-FOUND = 6
-"""Claims shown under "what we found"."""
+FOUND = {"refuted": 4, "conditional": 4}
+"""Claims shown under "what we found", by verdict."""
 
 
 def build(
@@ -70,14 +72,14 @@ def build(
 def trial_source(root: Path) -> Callable[[str], str]:
     """Looks up the source text of a trial in the project at `root`, without importing it; empty where it is gone."""
 
-    def source(trial: str) -> str:
-        module, _, name = trial.rpartition(".")
+    @cache
+    def functions(module: str) -> dict[str, str]:
         file = root / f"{module.replace('.', '/')}.py"
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
-        found = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == name]
-        return "".join(ast.get_source_segment(text, node) or "" for node in found)
+        lines = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
+        found = [node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.FunctionDef)]
+        return {node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in found}
 
-    return source
+    return lambda trial: functions(trial.rpartition(".")[0]).get(trial.rpartition(".")[2], "")
 
 
 def _path(e: Record) -> str:
@@ -114,7 +116,9 @@ class Pages:
             ("Verdicts over time", "history.html")
         ]
         revised = [e for e in self.records if e["previous"]]
-        made = [self.index(), self.page("history.html", revised=revised, environments=environments)]
+        moved = [e for e in revised if {one["verdict"]["label"] for one in e["previous"]} != {e["verdict"]["label"]}]
+        revised = [*moved, *(e for e in revised if e not in moved)]
+        made = [self.index(), self.page("history.html", revised=revised, moved=moved, environments=environments)]
         made += [self.claim(e) for e in self.records]
         topics = sorted({e["topic"] for e in self.records})
         made += self.groups([(f"topic/{t}.html", words.title(t), self.of_topic(t), "", None) for t in topics])
@@ -153,13 +157,13 @@ class Pages:
             ("claimed", "Claimed", [(q, q) for q in sorted({e["quantifier"] for e in self.records})]),
             ("criterion", "Criterion", [(kind, words.KINDS.get(kind, kind)) for kind in simple]),
         ]
-        striking = [e for e in self.records if e["verdict"]["label"] in ("refuted", "conditional")]
+        striking = {verdict: [e for e in self.records if e["verdict"]["label"] == verdict] for verdict in FOUND}
         return self.page(
             "index.html",
             records=self.records,
             counts=counts,
             filters=filters,
-            found=sorted(striking, key=_strikingness)[:FOUND],
+            found=[e for verdict, n in FOUND.items() for e in sorted(striking[verdict], key=_strikingness)[:n]],
             parts=self.parts.values(),
             picture=tables.picture(list(self.parts.values())),
             verdicts=words.VERDICTS,
@@ -217,10 +221,9 @@ class Pages:
         return f" from section {number}{''.join(spans)}, in the order of the guide"
 
 
-def _strikingness(e: Record) -> tuple[bool, float, str]:
-    """Refuted before conditional, then by the share of conditions that fail."""
-    verdict = e["verdict"]
-    return verdict["label"] != "refuted", -len(verdict["fails"]) / verdict["count"], _path(e)
+def _strikingness(e: Record) -> tuple[bool, int, str]:
+    """Claims that chance could have decided first, then those that fail in most conditions."""
+    return not words.tested(e), -len(e["verdict"]["fails"]), _path(e)
 
 
 def kinds(kind: str) -> list[str]:
@@ -231,10 +234,13 @@ def kinds(kind: str) -> list[str]:
 def _templates() -> Environment:
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters |= {
-        name: getattr(words, name) for name in ("headline", "tally", "title", "place", "previous", "count", "rule")
+        name: getattr(words, name)
+        for name in ("headline", "tally", "title", "place", "previous", "revision", "count", "rule")
     }
     made.filters |= {
         "clean": lambda text: words.clean(str(text)),
+        "coded": lambda text: Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(words.clean(text))))),  # noqa: S704 - escaped
+        "sketch": sketch,
         "topic": words.title,
         "kinds": kinds,
         "kind": lambda kind: words.KINDS.get(kind, kind),

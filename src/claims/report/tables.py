@@ -37,22 +37,33 @@ def about(evidence: Record, guide: Guide | None) -> Facts:
         ("What sets them apart", words.separation(evidence)),
         ("Sensitivity", words.sensitivity(evidence)),
         ("Still open", words.power(evidence["conditions"])),
-        ("Notes", evidence["notes"]),
     )
 
 
+def notes(evidence: Record) -> Facts:
+    """What its author says about the finding."""
+    return _told(("Notes", evidence["notes"]))
+
+
+def literature(evidence: Record) -> Facts:
+    """What others found."""
+    return [("Literature", reference) for reference in evidence["references"]]
+
+
+def history(evidence: Record) -> Facts:
+    """Revisions of the claim, and verdicts before them."""
+    revised = [(f"Revision {i}", words.revision(one)) for i, one in enumerate(evidence["revisions"], 1)]
+    return [*revised, *(("Earlier verdict", words.previous(one)) for one in evidence["previous"])]
+
+
 def provenance(evidence: Record, run: Record | None) -> Facts:
-    """Code, environment, cost, revisions, literature."""
+    """Code, environment, cost."""
     return _told(
         ("Trial", f"{evidence['trial']} (code {evidence['trial_sha256'][:16]})"),
         ("Declaration", f"{evidence['declaration_sha256'][:16]}; seeds from base seed {evidence['base_seed']}"),
         ("Level", words.p_values(evidence)),
         ("Libraries", words.libraries(evidence)),
         ("Cost", words.cost(run) if run else ""),
-        *((f"Revision {i}", f"{r['what']} Why: {r['why']}") for i, r in enumerate(evidence["revisions"], 1)),
-        *(("Earlier verdict", words.previous(one)) for one in evidence["previous"]),
-        *(("Literature", reference) for reference in evidence["references"]),
-        *words.review(evidence),
     )
 
 

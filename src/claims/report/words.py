@@ -378,6 +378,11 @@ def review(evidence: Record) -> list[tuple[str, str]]:
     return [(question, answers[key]) for key, question in REVIEW.items() if key in answers]
 
 
+def revision(record: Record) -> str:
+    """What changed in a claim, and why."""
+    return f"{record['what'].rstrip('.')}. Why: {record['why'].rstrip('.')}."
+
+
 def previous(record: Record) -> str:
     """An earlier verdict under an earlier declaration."""
     return f"Before revision {record['revision'] + 1}: {record['verdict']['label']}"
