@@ -9,7 +9,7 @@ from claims.statistics.criteria import (
     outcome_names,
     statistical,
 )
-from claims.statistics.judge import Judgement, LeafResult, Look, judge, planned_looks
+from claims.statistics.judge import Judgement, LeafResult, Look, Standing, judge, planned_looks
 from claims.statistics.verdict import (
     ErrorStatement,
     Published,
@@ -27,6 +27,7 @@ __all__ = [
     "LeafResult",
     "Look",
     "Published",
+    "Standing",
     "Verdict",
     "complete",
     "conditions_needed",
