@@ -458,7 +458,7 @@ def _explain_command(args: argparse.Namespace) -> int:
         shown = table("condition", "stored", "would run", "why", title=path)
         for cell in [*run.conditions, *run.controls]:
             name, stream = cell.cell.name, cell.cell.stream
-            stored = sum(known[job.key].count for job in cell.jobs.upto(cell.looks[-1]) if job.key in known)
+            stored = sum(known[key].count for key in cell.jobs.keys(cell.looks[-1]) if key in known)
             ahead = sum(len(job.seeds) for job in waiting if (job.cell, job.stream) == (name, stream))
             other = sum(r.count for r in known.values() if r.cell == name) - stored
             why = "next look" if stored else "nothing stored for this trial, parameters, seeds and versions"

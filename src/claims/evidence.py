@@ -27,6 +27,7 @@ FORMAT = 1
 SKEWED, SKEWED_FROM = 1.5, 16
 # Raised by hand when the decision engine could give another verdict from the same outcomes.
 ENGINE = "1"
+PASSING = ("hold_cp", "fail_cp", "standings")  # of a judgement what matters while a claim runs
 NUMERIC = ("declaration", "conditions", "controls", "sensitivity", "verdict", "previous")
 SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -139,13 +140,11 @@ def _control(run: ClaimRun, control: CellRun) -> dict[str, Any]:
 
 
 def _judged(run: CellRun) -> dict[str, Any]:
-    judgement = run.judgement
-    assert judgement is not None
     outcomes = {name: values.tolist() for name, values in run.outcomes().items()}
     return {
         "parameters": dict(run.cell.parameters),
         "real": run.cell.real,
-        **{key: value for key, value in dataclasses.asdict(judgement).items() if key not in ("hold_cp", "fail_cp")},
+        **{key: value for key, value in dataclasses.asdict(run.judgement).items() if key not in PASSING},
         "outcomes": outcomes,
         "failures": list(_failures(run)),
     }

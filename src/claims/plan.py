@@ -86,8 +86,12 @@ def written(claim: Claim) -> list[Cell]:
 
 def seeds(base_seed: int, claim: Claim, stream: int, first: int, last: int) -> tuple[int, ...]:
     """uint32 seeds of replicates `first` to `last` - 1 of one stream; a revision draws fresh ones."""
-    identity = int(hashlib.sha256(claim.id.encode()).hexdigest()[:16], 16)
-    return tuple(_seed(base_seed, identity, len(claim.revisions), stream, r) for r in range(first, last))
+    return tuple(_seed(base_seed, _identity(claim.id), len(claim.revisions), stream, r) for r in range(first, last))
+
+
+@lru_cache
+def _identity(id: str) -> int:
+    return int(hashlib.sha256(id.encode()).hexdigest()[:16], 16)
 
 
 @lru_cache(maxsize=1024)  # the conditions of a claim share their seeds
@@ -123,29 +127,35 @@ class CellJobs:
         self._curves = {outcome: len(cell.parameters[over]) for outcome, over in statistics.curve_names(rule).items()}
         self._batched = batched(claim.trial)
         parts = [claim.trial, cell.parameters, trial_sha256(claim.trial), versions(claim.trial), claim.threads]
-        self._identity = json.dumps(parts, sort_keys=True, default=str)
-        self._made: list[Job] = []
+        self._identity = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode())
+        self._spans: list[tuple[int, tuple[int, ...]]] = []
+        self._keys: list[str] = []
         self._last = 0
 
-    def upto(self, last: int) -> list[Job]:
-        """The jobs of the first `last` replicates, in seed order; `last` never goes back."""
+    def keys(self, last: int) -> Sequence[str]:
+        """The keys of the jobs of the first `last` replicates, in seed order; `last` never goes back."""
         if last > self._last:
             spans = blocks(last, self._last) if self._batched else [(r, r + 1) for r in range(self._last, last)]
-            self._made += [self._job(first, end) for first, end in spans]
+            for first, end in spans:
+                own = seeds(self._base_seed, self._claim, self._cell.stream, first, end)
+                whole = self._identity.copy()
+                whole.update(f"{list(own)}".encode())
+                self._spans.append((first, own))
+                self._keys.append(whole.hexdigest()[:32])
             self._last = last
-        return self._made
+        return self._keys
 
-    def _job(self, first: int, end: int) -> Job:
-        claim, cell = self._claim, self._cell
-        own = seeds(self._base_seed, claim, cell.stream, first, end)
-        key = hashlib.sha256(f"{self._identity}{list(own)}".encode()).hexdigest()[:32]
+    def job(self, place: int) -> Job:
+        """The job whose key stands at a place of `keys`."""
+        claim, cell, (first, own) = self._claim, self._cell, self._spans[place]
         common = (claim.path, cell.name, cell.stream, claim.trial, dict(cell.parameters), first, own)
-        return Job(*common, self._batched, self._names, self._curves, claim.threads, key)
+        return Job(*common, self._batched, self._names, self._curves, claim.threads, self._keys[place])
 
 
 def jobs(claim: Claim, cell: Cell, base_seed: int, last: int) -> list[Job]:
     """The jobs that give a cell its first `last` replicates, in seed order."""
-    return CellJobs(claim, cell, base_seed).upto(last)
+    made = CellJobs(claim, cell, base_seed)
+    return [made.job(place) for place in range(len(made.keys(last)))]
 
 
 def declaration(claim: Claim, alpha: float, looks: Sequence[int]) -> dict[str, Any]:

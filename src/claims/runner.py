@@ -42,7 +42,11 @@ def looks_of(claim: Claim, settings: Settings) -> tuple[int, ...]:
 
 @dataclass
 class CellRun:
-    """A condition or control under way: its looks, how far it has got and what was judged there."""
+    """A condition or control under way: its looks, how far it has got and what was judged there.
+
+    Where more is stored than the current look needs, all of it is judged at once: a judgement tells of every look
+    before it, and only the last one that counts is worked out in full.
+    """
 
     cell: Cell
     jobs: plan.CellJobs
@@ -53,48 +57,86 @@ class CellRun:
     rerun: bool = False
     at: int = 0
     active: bool = True
-    results: list[Result] = field(default_factory=list)
-    judgement: statistics.Judgement | None = None
-    _outcomes: dict[str, np.ndarray] = field(default_factory=dict)
+    _stored: list[Result] = field(default_factory=list)
+    _reached: int = 0
+    _standings: dict[int, statistics.Standing] = field(default_factory=dict)
+    _judged: dict[int, statistics.Judgement] = field(default_factory=dict)
+    _arrays: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def target(self) -> int:
         """Replicates planned up to the current look."""
         return self.looks[self.at]
 
-    def take(self, results: list[Result]) -> None:
+    def gather(self, known: Mapping[str, Result], settled: Callable[[Result | None], bool]) -> list[Job]:
+        """Takes what is stored, look by look as far as nothing is missing; the jobs missing for the current look."""
+        while self._reached < len(self.looks):
+            keys = self.jobs.keys(self.looks[self._reached])
+            missing = [place for place, key in enumerate(keys) if not settled(known.get(key))]
+            if missing:
+                return [self.jobs.job(place) for place in missing] if self._reached <= self.at else []
+            self._stored = [known[key] for key in keys]
+            self._reached += 1
+        return []
+
+    def extend(self, looks: tuple[int, ...]) -> None:
+        """Lets it run on to further looks, of which the present one is one."""
+        self.at, self.looks = looks.index(self.target), looks
+        self._reached = self.at + 1
+        for judged in (self._standings, self._judged):  # p-values are corrected for the number of looks
+            judged.clear()
+
+    @property
+    def results(self) -> list[Result]:
         """All results up to the current look, in seed order."""
-        self.results, self._outcomes = results, {}
+        return self._upto(self.target)
+
+    def _upto(self, replicates: int) -> list[Result]:
+        return [result for result in self._stored if result.first < replicates]
 
     def outcomes(self) -> dict[str, np.ndarray]:
         """Rounded outcomes, shape (n,) or (n, points of the curve); failed replicates are NaN rows."""
-        self._outcomes = self._outcomes or self._arrays()
-        return self._outcomes
+        return self._outcomes(self.target)
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        found = outcome_arrays(self.results, exact_names(self.rule))
-        curves = {name: (len(self.cell.parameters[x]),) for name, x in statistics.curve_names(self.rule).items()}
-        count = sum(result.count for result in self.results)
-        for name in statistics.outcome_names(self.rule) - found.keys():  # where every replicate failed
-            found[name] = np.full((count, *curves.get(name, ())), math.nan)
-        return dict(sorted(found.items()))
+    def _outcomes(self, replicates: int) -> dict[str, np.ndarray]:
+        if replicates not in self._arrays:
+            results = self._upto(replicates)
+            found = outcome_arrays(results, exact_names(self.rule))
+            curves = {name: (len(self.cell.parameters[x]),) for name, x in statistics.curve_names(self.rule).items()}
+            count = sum(result.count for result in results)
+            for name in statistics.outcome_names(self.rule) - found.keys():  # where every replicate failed
+                found[name] = np.full((count, *curves.get(name, ())), math.nan)
+            self._arrays[replicates] = dict(sorted(found.items()))
+        return self._arrays[replicates]
 
-    def judge(self) -> statistics.Judgement:
+    @property
+    def standing(self) -> statistics.Standing:
+        """P-values and state at the current look."""
+        for look in (self.looks[self._reached - 1], self.target):
+            if self.target not in self._standings:
+                self._standings |= {one.look: one for one in self._judgement(look).standings}
+        return self._standings[self.target]
+
+    @property
+    def judgement(self) -> statistics.Judgement:
         """The judgement at the current look, from all replicates so far."""
-        try:
-            outcomes = self.outcomes()
-            self.judgement = statistics.judge(
-                self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
-                population=population(self.cell.real, outcomes),
-            )  # fmt: skip
-        except ValueError as error:
-            raise ClaimsError(f"{self.results[0].claim}, {self.cell.name}: {error}") from None
-        return self.judgement
+        return self._judgement(self.target)
+
+    def _judgement(self, look: int) -> statistics.Judgement:
+        if look not in self._judged:
+            outcomes = self._outcomes(look)
+            try:
+                self._judged[look] = statistics.judge(
+                    self.rule, outcomes, looks=self.looks, alpha=self.alpha, close=self.close,
+                    population=population(self.cell.real, outcomes),
+                )  # fmt: skip
+            except ValueError as error:
+                raise ClaimsError(f"{self._stored[0].claim}, {self.cell.name}: {error}") from None
+        return self._judged[look]
 
     def label(self, level: float) -> str:
         """holds, fails or undecided at a level, from the looks so far."""
-        assert self.judgement is not None
-        return statistics.label(self.judgement.ph, self.judgement.pf, level)
+        return statistics.label(self.standing.ph, self.standing.pf, level)
 
 
 def population(real: str | None, outcomes: Mapping[str, np.ndarray]) -> tuple[float, float] | None:
@@ -161,11 +203,10 @@ class ClaimRun:
     def step(self) -> list[Job]:
         """Jobs that are missing for the current look of every open cell; none once the claim is done."""
         while not self.done:
-            missing = {job.key: job for run in self._active() for job in self._gather(run)}  # equal conditions share
+            # Equal conditions share their replicates.
+            missing = {job.key: job for run in self._active() for job in run.gather(self.known, self._settled)}
             if missing:
                 return list(missing.values())
-            for run in self._active():
-                run.judge()
             self._close_conditions()
             self._close_controls()
             self.done = not self._active()
@@ -180,27 +221,16 @@ class ClaimRun:
 
     def verdict(self) -> statistics.Verdict:
         """The k-of-C verdict over the conditions as judged so far."""
-        judged = [(run.cell.name, run.judgement) for run in self.conditions if run.judgement is not None]
-        return statistics.verdict(
-            [name for name, _ in judged], [j.ph for _, j in judged], [j.pf for _, j in judged],
-            self.claim.quantifier, self.settings.alpha,
-        )  # fmt: skip
+        names, standings = zip(*((run.cell.name, run.standing) for run in self.conditions), strict=True)
+        ph, pf = [one.ph for one in standings], [one.pf for one in standings]
+        return statistics.verdict(names, ph, pf, self.claim.quantifier, self.settings.alpha)
 
     def passes(self, run: CellRun) -> tuple[bool, str]:
         """Whether a control behaves, and the reason in words."""
-        assert run.judgement is not None
         return behaves(self.rule, run.cell.duty, run.judgement, self.settings.alpha, self._holding())
 
     def _active(self) -> list[CellRun]:
         return [run for run in (*self.conditions, *self.controls) if run.active]
-
-    def _gather(self, run: CellRun) -> list[Job]:
-        """Collects what is stored for the current look; the jobs that are missing."""
-        jobs = run.jobs.upto(run.target)
-        missing = [job for job in jobs if not self._settled(self.known.get(job.key))]
-        if not missing:
-            run.take([self.known[job.key] for job in jobs])
-        return missing
 
     def _settled(self, result: Result | None) -> bool:
         return result is not None and (result.final or result.key in self.retried)
@@ -209,7 +239,7 @@ class ClaimRun:
         verdict = self.verdict()
         for run in self.conditions:
             last = run.at + 1 == len(run.looks)
-            over = run.judgement is None or run.judgement.state != "open" or last
+            over = run.standing.state != "open" or last
             # A real data set is shown decided wherever it can be, also when the verdict stands without it.
             if over or (verdict.label == "supported" and run.cell.real is None):
                 run.active = False
@@ -219,10 +249,9 @@ class ClaimRun:
         for index, run in enumerate(self.controls):
             if not run.active:
                 continue
-            assert run.judgement is not None
             label, last = run.label(self.settings.alpha), run.at + 1 == len(run.looks)
-            if label == "undecided" and not last and run.judgement.state != "broken":
-                run.active = run.judgement.state != "saturated"
+            if label == "undecided" and not last and run.standing.state != "broken":
+                run.active = run.standing.state != "saturated"
             elif label == "undecided" and run.cell.role == "negative" and self._extend(run, conditions_done):
                 continue
             else:
@@ -235,20 +264,19 @@ class ClaimRun:
 
     def _extend(self, run: CellRun, conditions_done: bool) -> bool:
         """Lets an undecided negative control run on to the full cap; False where that is over or of no use."""
-        assert run.judgement is not None
         longer = statistics.planned_looks(self.rule, self.all_looks)
         settled = conditions_done or run.cell.duty == "equal arms"
-        useless = run.cell.real == "population" or run.judgement.state == "broken"
+        useless = run.cell.real == "population" or run.standing.state == "broken"
         if useless or run.target >= longer[-1] or (settled and self.passes(run)[0]):
             return False
-        run.at, run.looks = longer.index(run.target), longer
+        run.extend(longer)
         return True
 
     def _holding(self) -> list[statistics.Judgement]:
         """The conditions in which the criterion holds so far."""
         verdict = self.verdict()
         names = {*verdict.holds, *verdict.holds_star}
-        return [r.judgement for r in self.conditions if r.cell.name in names and r.judgement is not None]
+        return [run.judgement for run in self.conditions if run.cell.name in names]
 
 
 @dataclass

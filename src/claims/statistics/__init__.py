@@ -9,7 +9,7 @@ from claims.statistics.criteria import (
     outcome_names,
     statistical,
 )
-from claims.statistics.judge import Judgement, LeafResult, Look, judge, planned_looks
+from claims.statistics.judge import Judgement, LeafResult, Look, Standing, judge, planned_looks
 from claims.statistics.margins import MarginRange, Series, sensitivity
 from claims.statistics.verdict import (
     ErrorStatement,
@@ -29,6 +29,7 @@ __all__ = [
     "MarginRange",
     "Published",
     "Series",
+    "Standing",
     "Verdict",
     "complete",
     "conditions_needed",

@@ -78,13 +78,24 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """P-values and state of the whole criterion after `look` planned replicates."""
+
+    look: int
+    ph: float
+    pf: float
+    state: str
+
+
+@dataclass(frozen=True)
 class Judgement:
     """One condition or control.
 
     `n` counts the replicates used, `failed` those dropped. `estimate`, `low`, `high` belong to the deciding part; `ph`
     and `pf` to the whole criterion. `state` is open, decided, saturated, broken, futile or cap. `no_variation` marks a
     mean test in which too few replicates differed. `hold_cp` and `fail_cp` are conditional powers under the current
-    trend; `needed_n` is about how many replicates would decide (NaN where that is no question).
+    trend; `needed_n` is about how many replicates would decide (NaN where that is no question). `standings` are what
+    judging at the looks so far gives, in their order; the last one only where a replicate failed or disagreed.
     """
 
     n: int
@@ -102,6 +113,7 @@ class Judgement:
     hold_cp: float
     fail_cp: float
     needed_n: float
+    standings: tuple[Standing, ...]
 
 
 def planned_looks(criterion: Criterion, looks: Sequence[int], *, population: bool = False) -> tuple[int, ...]:
@@ -164,21 +176,22 @@ def judge(
     ph, pf, state = states(record.node, seen, close, record.planned[-1])
     broken = broken_reason(record, decided=state[-1] == "decided")
     if broken:
-        return _judgement(record, seen, 1.0, 1.0, "broken", broken, math.nan)
-    final = float(ph[-1]), float(pf[-1])
-    needed = math.nan
-    if state[-1] == "decided":
+        return _judgement(record, seen, [Standing(record.rows, 1.0, 1.0, "broken")], broken, math.nan)
+    standings = list(map(Standing, seen.looks, ph.tolist(), pf.tolist(), state.tolist()))
+    final, needed = standings[-1], math.nan
+    if final.state == "decided":
         told = (
             failing_reason(record.node, record.parts, seen)
-            if final[1] <= close
+            if final.pf <= close
             else holding_reason(record.parts, alpha)
         )
     else:
         main = record.parts[deciding(record.node, seen.ph[-1], seen.pf[-1])]
         own = leaf_looks(main.test, main.n, looks, population is not None)
         needed = needed_replicates(main, seen, close / max(len(own), 1))
-        told = undecided_reason(str(state[-1]), main, record.steps[-1], record.planned[-1], record.failed, needed)
-    return _judgement(record, seen, *final, str(state[-1]), told, needed)
+        told = undecided_reason(final.state, main, record.steps[-1], record.planned[-1], record.failed, needed)
+    # What broke a look before this one is known only where nothing could have.
+    return _judgement(record, seen, standings if not record.failed else standings[-1:], told, needed)
 
 
 # The record --------------------------------------------------------------------------------------------------------
@@ -293,7 +306,9 @@ def nothing_seen(record: Record) -> Judgement:
     )
     state = "broken" if broken else "open"
     ends = (math.nan, -math.inf, math.inf)
-    return Judgement(count, record.failed, *ends, results, (), 1.0, 1.0, state, False, reason, 1.0, 1.0, math.nan)
+    standing = (Standing(record.rows, 1.0, 1.0, state),)
+    shown = (1.0, 1.0, state, False, reason, 1.0, 1.0, math.nan, standing)
+    return Judgement(count, record.failed, *ends, results, (), *shown)  # type: ignore[arg-type]
 
 
 def deciding(node: Tree, ph: Array, pf: Array) -> int:
@@ -311,7 +326,7 @@ def speaking(node: Tree, ph: Array, pf: Array) -> int:
     return leaves(node)[0].index if isinstance(node, Group) and node.kind == "trend" else deciding(node, ph, pf)
 
 
-def _judgement(record: Record, seen: Course, ph: float, pf: float, state: str, reason: str, needed: float) -> Judgement:
+def _judgement(record: Record, seen: Course, standings: Sequence[Standing], reason: str, needed: float) -> Judgement:
     results = tuple(leaf_result(leaf, seen, record.data) for leaf in record.parts)
     main = record.parts[speaking(record.node, seen.ph[-1], seen.pf[-1])]
     hold_cp, fail_cp = (float(power[-1]) for power in powers(record.node, seen))
@@ -324,14 +339,15 @@ def _judgement(record: Record, seen: Course, ph: float, pf: float, state: str, r
         high=first.high,
         leaves=results,
         looks=tuple(look_of(main, seen, j) for j in range(len(seen.looks))),
-        ph=ph,
-        pf=pf,
-        state=state,
+        ph=standings[-1].ph,
+        pf=standings[-1].pf,
+        state=standings[-1].state,
         no_variation=bool(seen.few[-1].any()),
         reason=reason,
         hold_cp=hold_cp,
         fail_cp=fail_cp,
         needed_n=needed,
+        standings=tuple(standings),
     )
 
 
