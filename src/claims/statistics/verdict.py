@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from claims.statistics.course import Block, blocks, course, tree_p_values
+from claims.statistics.course import Block, blocks, course, saturated_leaves, tree_p_values
 from claims.statistics.criteria import Criterion, Tree, complete, curve_names, floor, leaves, tree
 from claims.statistics.judge import broken_reason, recorded
 from claims.statistics.tests import Array
@@ -205,10 +205,13 @@ def retained(
     record = recorded(criterion, outcomes, looks, population)
     if not record.steps:
         return []
-    seen = course(record.node, record.data, record.steps, looks, close, population)
-    if min(tree_p_values(record.node, seen.ph[-1], seen.pf[-1])) > close and broken_reason(record):
-        return []
-    return blocks(record.parts, record.data, record.steps, looks, population, seen.saturated)
+    if broken_reason(record):
+        seen = course(record.node, record.data, record.steps, looks, close, population)
+        if min(tree_p_values(record.node, seen.ph[-1], seen.pf[-1])) > close:
+            return []
+    shape = (len(record.steps), len(record.parts))
+    withheld = saturated_leaves(record.parts, record.data, record.steps, shape)
+    return blocks(record.parts, record.data, record.steps, looks, population, withheld)
 
 
 STEPS = 2.0 ** np.arange(-40, 41)
