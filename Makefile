@@ -64,7 +64,7 @@ calibration: $(STAMP) ## error rates of the decision engine, into reports/calibr
 	$(BIN)/python -m claims.calibration reports/calibration.md
 
 stability: $(STAMP) ## run every claim under base seeds 1 and 2, into reports/stability.md
-	$(call with_meaning,stability $(ARGS))
+	@$(BIN)/claims stability $(ARGS)
 
 bench: $(STAMP) ## measure the suite's own cost, into reports/benchmarks.md: make bench [ARGS='5 6']; takes hours
 	$(BIN)/python -m benchmarks $(ARGS)

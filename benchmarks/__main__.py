@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks import page
 from benchmarks.measured import CORES, ROOT, Plan, Row
-from claims.evidence import _processor
-from claims.reproduction import _commit
+from claims.evidence import processor
+from claims.reproduction import code_revision
 
 ROWS = ("efficiency", "multirun", "fixed_n", "batching", "nothing_changed", "million", "overhead")
 
@@ -55,9 +55,9 @@ def measure(number: int) -> Callable[[Plan], Row]:
 
 def circumstances(quick: bool) -> dict[str, Any]:
     """When, where and at which commit a row was measured."""
-    machine = f"{_processor()}, {CORES} cores, {platform.system()}, Python {platform.python_version()}"
+    machine = f"{processor()}, {CORES} cores, {platform.system()}, Python {platform.python_version()}"
     date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    return {"date": date, "commit": _commit(ROOT), "machine": machine, "quick": quick}
+    return {"date": date, "commit": code_revision(ROOT), "machine": machine, "quick": quick}
 
 
 def write(folder: Path, file: Path, found: dict[str, Any]) -> None:

@@ -577,3 +577,32 @@ def test_a_store_without_checksums_gets_them(good, tmp_path):
         assert store.results("toy/good") == known
         assert not store.damaged
         store.close()
+
+
+JUDGES = """
+import sys, time
+from claims import processes
+def slow(number):
+    print(__import__("os").getpid(), flush=True)
+    time.sleep(60)
+if __name__ == "__main__":
+    processes.ALONE = 0
+    with processes.mapped(slow, [1, 2, 3]) as values:
+        list(values)
+"""
+
+
+@pytest.mark.parametrize("struck", ["parent", "child"])
+def test_processes_that_judge_end_with_a_killed_parent_and_are_missed_when_killed(struck, tmp_path):
+    """The processes of a pool would otherwise wait for ever for their next call."""
+    script = tmp_path / "judges.py"
+    script.write_text(JUDGES)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    child = int(parent.stdout.readline())
+    os.kill(parent.pid if struck == "parent" else child, signal.SIGKILL)
+    told = parent.communicate(timeout=60)[1]
+    wait_for(lambda: gone(child), 20)
+    assert ("ClaimsError: a process that judges or draws was killed" in told) == (struck == "child"), told

@@ -262,7 +262,7 @@ def _concluded(session: Session, drifts: Sequence[Any], outcome: Any) -> int:
 def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exploratory: bool) -> None:
     """Mirrors evidence to MLflow; a store that cannot be written costs a line, not the run."""
     from claims import evidence, schema, tracking
-    from claims.reproduction import _commit
+    from claims.reproduction import code_revision
 
     if session.uri is None:
         return
@@ -277,8 +277,8 @@ def _mirror(session: Session, found: Mapping[str, Any], folder: Path | None, exp
     try:
         tracking.mirror(
             list(found.values()), runs, uri=session.uri, artifacts=session.artifacts, profile=session.profile,
-            revision=_commit(session.places.root), claim_files={path: files[path] for path in found}, figures=figures,
-            exploratory=exploratory, suite={"claims": len(found)} if len(found) > 1 else None,
+            revision=code_revision(session.places.root), claim_files={path: files[path] for path in found},
+            figures=figures, exploratory=exploratory, suite={"claims": len(found)} if len(found) > 1 else None,
         )  # fmt: skip
     except ClaimsError as error:
         console.print(

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import platform
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ SKEWED, SKEWED_FROM = 1.5, 16
 ENGINE = "1"
 PASSING = ("hold_cp", "fail_cp", "standings")  # of a judgement what matters while a claim runs
 NUMERIC = ("declaration", "conditions", "controls", "sensitivity", "verdict", "previous")
+NUMBERS = frozenset({int, float})
 SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 Evidence = dict[str, Any]
@@ -151,13 +151,12 @@ def _judged(run: CellRun) -> dict[str, Any]:
 
 
 def _failures(run: CellRun) -> Iterator[dict[str, Any]]:
-    names = statistics.outcome_names(run.rule)
-    for result in run.results:
-        for row in range(result.count):
-            if result.status != "ok":
-                yield {"replicate": result.first + row, "error": result.error}
-            elif not all(np.isfinite(result.outcomes[name][row]).all() for name in names):
-                yield {"replicate": result.first + row, "error": "an outcome is not finite"}
+    needed = [run.outcomes()[name] for name in statistics.outcome_names(run.rule)]
+    finite = np.logical_and.reduce([np.isfinite(values).reshape(len(values), -1).all(axis=1) for values in needed])
+    if not finite.all():  # failed ones are rows of NaN
+        told = [result.error for result in run.results for _ in range(result.count)]
+        for row in np.flatnonzero(~finite).tolist():
+            yield {"replicate": row, "error": told[row] or "an outcome is not finite"}
 
 
 def sensitivity(evidence: Evidence) -> list[dict[str, Any]]:
@@ -265,7 +264,7 @@ def cost(run: ClaimRun, workers: int, commit: str, date: str) -> dict[str, Any]:
         "replicates": sum(r.count for r in results),
         "cost": {cell.cell.name: round(sum(r.cpu for r in cell.results), 2) for cell in cells},
         "host": "sha256:" + plan.sha256(platform.node())[:12],
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -275,7 +274,8 @@ def cost(run: ClaimRun, workers: int, commit: str, date: str) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor by its model name; `unknown` where the system does not tell."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -305,19 +305,31 @@ def _numbers(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: item if key == "parameters" else _numbers(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_numbers(item) for item in value]
+        return value if NUMBERS.issuperset(map(type, value)) else [_numbers(item) for item in value]
     return SPECIAL.get(value, value) if isinstance(value, str) else value
 
 
 def text(record: Mapping[str, Any]) -> str:
     """The record as the JSON text that is committed: the same bytes for the same record."""
-    laid_out = json.dumps(plain(record), indent=1, ensure_ascii=False, allow_nan=False)
-    # Outcomes stand one list a line, so that a diff of evidence can be read.
-    return re.sub(r'\[\s+((?:(?:-?[\d.][\d.eE+-]*|"nan"|"-?inf"),?\s+)+)\]', _one_line, laid_out) + "\n"
+    return _laid_out(record, "\n") + "\n"
 
 
-def _one_line(match: re.Match[str]) -> str:
-    return "[" + " ".join(match[1].split()) + "]"
+def _laid_out(value: Any, line: str) -> str:
+    """JSON one value a line, but lists of numbers on one, so that a diff of evidence can be read."""
+    inner = line + " "
+    if isinstance(value, Mapping) and value:
+        parts = [f"{_json(str(key))}: {_laid_out(item, inner)}" for key, item in value.items()]
+        return f"{{{inner}{f',{inner}'.join(parts)}{line}}}"
+    if isinstance(value, list | tuple) and not NUMBERS.issuperset(map(type, value)):
+        return f"[{inner}{f',{inner}'.join([_laid_out(item, inner) for item in value])}{line}]"
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(plain(value), ensure_ascii=False)
 
 
 def write(record: Mapping[str, Any], path: Path) -> bool:

@@ -136,8 +136,9 @@ class CellJobs:
         """The keys of the jobs of the first `last` replicates, in seed order; `last` never goes back."""
         if last > self._last:
             spans = blocks(last, self._last) if self._batched else [(r, r + 1) for r in range(self._last, last)]
+            new = seeds(self._base_seed, self._claim, self._cell.stream, self._last, last)
             for first, end in spans:
-                own = seeds(self._base_seed, self._claim, self._cell.stream, first, end)
+                own = new[first - self._last : end - self._last]
                 whole = self._identity.copy()
                 whole.update(f"{list(own)}".encode())
                 self._spans.append((first, own))

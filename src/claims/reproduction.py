@@ -182,8 +182,9 @@ def _compute_timed(
 
 def judged(claims: Sequence[Claim], settings: Settings, places: Places, target: Path) -> Iterator[Drift | None]:
     """Writes the evidence of the claims whose replicates are all stored, on all cores; None for the others."""
-    common = settings, places, target, _commit(places.root)
-    return mapped(_judged, claims, [common] * len(claims))
+    common = settings, places, target, code_revision(places.root)
+    with mapped(_judged, claims, [common] * len(claims)) as drifts:
+        yield from drifts
 
 
 def _judged(claim: Claim, common: tuple[Settings, Places, Path, str]) -> Drift | None:
@@ -196,7 +197,7 @@ def _judged(claim: Claim, common: tuple[Settings, Places, Path, str]) -> Drift |
 
 def write(outcome: Outcome, places: Places, target: Path) -> list[Drift]:
     """Writes the evidence of every claim that is done, and its run file where the evidence changed."""
-    commit = _commit(places.root)
+    commit = code_revision(places.root)
     done = [run_ for run_ in outcome.runs.values() if run_.done]
     return [_write(run_, places, target, 1 if run_.claim.timed else outcome.workers, commit) for run_ in done]
 
@@ -218,7 +219,8 @@ def _write(run_: ClaimRun, places: Places, target: Path, workers: int, commit: s
     return evidence.drift(committed, record)
 
 
-def _commit(root: Path) -> str:
+def code_revision(root: Path) -> str:
+    """The commit that is checked out, in twelve digits; `unknown` outside version control."""
     try:
         shown = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True

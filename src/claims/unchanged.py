@@ -61,7 +61,8 @@ class Memory:
         self._places, self._target = places, target
         self._file = places.build / "unchanged" / f"{target.name}-outcomes.json"
         self._common = code(), settings
-        self._stored = self._digests()
+        self._store = Store(places.store)
+        self._version, self._stored = self._store.version(), self._store.digests()
         self.stored = frozenset(self._stored)
         try:
             self._kept = json.loads(self._file.read_text(encoding="utf-8"))
@@ -78,18 +79,14 @@ class Memory:
         }
 
     def keep(self, drifts: Iterable[Drift]) -> None:
-        """Remembers how claims came out."""
-        self._stored = self._digests()
+        """Remembers how claims came out; the last thing that is asked."""
+        if self._store.version() != self._version:  # the run itself stored something, or another one did
+            self._stored = self._store.digests()
         known = {
             drift.claim: {"digest": self._digest(drift.claim), "drift": dataclasses.asdict(drift)} for drift in drifts
         }
+        self._store.close()
         write_text(self._file, json.dumps(self._kept | known, indent=1))
-
-    def _digests(self) -> dict[str, int]:
-        store = Store(self._places.store)
-        found = store.digests()
-        store.close()
-        return found
 
     def _digest(self, path: str) -> str:
         folders = [f / kind for f in (self._places.reports, self._target) for kind in ("evidence", "runs")]

@@ -10,8 +10,9 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
@@ -68,13 +69,11 @@ def _result(job: Job) -> Result:
     common = (job.key, job.claim, job.cell, job.stream, job.first, len(job.seeds))
     cpu, wall = time.process_time(), time.perf_counter()
     try:
-        import threadpoolctl
-
         trial = load_trial(job.trial)
-        with threadpoolctl.threadpool_limits(job.threads):
-            _set_torch_threads(trial, job.threads)
-            cpu, wall = time.process_time(), time.perf_counter()  # imports are not the trial's cost
-            returned = trial(job.seeds, **job.parameters) if job.batched else trial(job.seeds[0], **job.parameters)
+        limit_threads(job.threads)
+        parameters = deepcopy(dict(job.parameters))  # shared with the chunk's other jobs: a trial may change its own
+        cpu, wall = time.process_time(), time.perf_counter()  # imports are not the trial's cost
+        returned = trial(job.seeds if job.batched else job.seeds[0], **parameters)
         spent = time.process_time() - cpu, time.perf_counter() - wall
         return Result(*common, "ok", _outcomes(returned, job), "", *spent, environment=environment)
     except Exception as error:
@@ -85,7 +84,21 @@ def _result(job: Job) -> Result:
         return Result(*common, status, {}, told, *spent, environment=environment)
 
 
-def _set_torch_threads(trial: Callable[..., Any], threads: int) -> None:
+_limits: dict[str, Any] = {}  # the libraries' controls as found when so many modules were loaded
+
+
+def limit_threads(threads: int) -> None:
+    """Gives the numerical libraries so many threads each, also those that were loaded or changed since the last call.
+
+    Finding the libraries takes a hundred times as long as asking them, so it is done only after further imports.
+    """
+    import threadpoolctl
+
+    if _limits.get("modules") != len(sys.modules):
+        _limits.update(controller=threadpoolctl.ThreadpoolController(), modules=len(sys.modules))
+    for library in _limits["controller"].lib_controllers:
+        if library.num_threads != threads:
+            library.set_num_threads(threads)
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)

@@ -38,25 +38,32 @@ def build(reports: Path, guide: Guide | None = None) -> Changes:
     """
     records, runs = read(reports)
     named = edition(reports)
-    pages: dict[str, str] = {
-        "README.md": markdown.overview(records, runs, guide),
-        "evidence.csv": export.evidence_csv(records),
-        "references.bib": export.references_bib(records, runs, named),
-        "junit.xml": export.junit_xml(records, runs),
-        "evidence.schema.json": (Path(__file__).parent / "templates" / "evidence.schema.json").read_text("utf-8"),
-    }
-    for topic in sorted({e["topic"] for e in records}):
-        group = [e for e in records if e["topic"] == topic]
-        pages[markdown.page_of(topic)] = markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
-    pages["ro-crate-metadata.json"] = export.ro_crate(records, named)
     try:
-        written = [name for name, text in pages.items() if write(reports / name, text)]
-        written += _draw(reports, [f"{e['topic']}/{e['id']}" for e in records])
+        stale = list(_stale(reports, [f"{e['topic']}/{e['id']}" for e in records]))
+        with mapped(_drawn, [path for path, _ in stale], [stamp for _, stamp in stale]) as drawn:
+            pages = dict(_pages(records, runs, guide, named))
+            written = [name for name, text in pages.items() if write(reports / name, text)]
+            names = [f"figures/{path.parent.name}/{path.stem}.svg" for path, _ in stale]
+            written += [name for name, text in zip(names, drawn, strict=True) if write(reports / name, text)]
         return Changes(tuple(written), tuple(_remove_unbacked(reports, {*pages}, records)))
     except OSError as error:
         raise ClaimsError(
             f"{reports}: cannot be written ({error}); free the path or its disk, and run make report again"
         ) from None
+
+
+def _pages(
+    records: list[evidence.Evidence], runs: Mapping[str, Any], guide: Guide | None, named: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    yield "README.md", markdown.overview(records, runs, guide)
+    yield "evidence.csv", export.evidence_csv(records)
+    yield "references.bib", export.references_bib(records, runs, named)
+    yield "junit.xml", export.junit_xml(records, runs)
+    yield "evidence.schema.json", (Path(__file__).parent / "templates" / "evidence.schema.json").read_text("utf-8")
+    for topic in sorted({e["topic"] for e in records}):
+        group = [e for e in records if e["topic"] == topic]
+        yield markdown.page_of(topic), markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
+    yield "ro-crate-metadata.json", export.ro_crate(records, named)
 
 
 def read(reports: Path) -> tuple[list[evidence.Evidence], dict[str, dict[str, Any]]]:
@@ -67,19 +74,13 @@ def read(reports: Path) -> tuple[list[evidence.Evidence], dict[str, dict[str, An
     return list(evidence.read_all(reports).values()), runs
 
 
-def _draw(reports: Path, claims: Iterable[str]) -> Iterator[str]:
-    """Draws figures whose stamp does not match their evidence; yields those whose bytes changed."""
-    stale = []
+def _stale(reports: Path, claims: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """Evidence whose figure does not carry its stamp, with that stamp."""
     for claim in claims:
-        stamp = figures.stamp((reports / "evidence" / f"{claim}.json").read_bytes())
-        file = reports / "figures" / f"{claim}.svg"
+        path, file = reports / "evidence" / f"{claim}.json", reports / "figures" / f"{claim}.svg"
+        stamp = figures.stamp(path.read_bytes())
         if not file.is_file() or f"<dc:identifier>{stamp}<" not in file.read_text(encoding="utf-8", errors="replace"):
-            stale.append((reports / "evidence" / f"{claim}.json", stamp))
-    drawn = mapped(_drawn, *zip(*stale, strict=True)) if stale else ()
-    for (path, _), text in zip(stale, drawn, strict=True):
-        name = f"figures/{path.parent.name}/{path.stem}.svg"
-        if write(reports / name, text):
-            yield name
+            yield path, stamp
 
 
 def _drawn(path: Path, stamp: str) -> str:
