@@ -144,7 +144,9 @@ def test_a_trial_that_gives_other_outcomes_needs_a_revision_but_a_tidier_one_doe
     module.write_text(source.replace("float(shift + noise[0])", "float(noise[0] + shift)"))
     plain.run("reproduce")
     assert plain.run("accept").returncode == 0
+    assert "the trial changed" not in seen(plain.run("check"))
     module.write_text(source.replace("float(shift + noise[0])", "float(shift + 2 * noise[0])"))
+    assert "toy/plain: the trial changed since its evidence; a run tells" in seen(plain.run("check"))
     plain.run("reproduce")
     refused = plain.run("accept")
     assert refused.returncode == 2

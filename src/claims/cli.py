@@ -407,6 +407,7 @@ def _recorded(session: Session, records: Mapping[str, Any], patterns: Sequence[s
 
 def _check_command(args: argparse.Namespace) -> int:
     from claims import evidence, tryout
+    from claims.fingerprint import trial_sha256
 
     session = _session(args)
     claims = session.claims(args.patterns)
@@ -418,6 +419,8 @@ def _check_command(args: argparse.Namespace) -> int:
     if faults:
         raise ClaimsError("\n".join(faults))
     for path in sorted(committed.keys() & claims.keys()):
+        if trial_sha256(claims[path].trial) != committed[path]["trial_sha256"]:
+            say(f"{path}: the trial changed since its evidence; a run tells whether its outcomes did")
         for told in evidence.skewed(committed[path]):
             say(f"{path}: {told}: errors at the margin are likelier than alpha; consider ratio, winrate or a median")
     if args.run:
