@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.common import networks
+from experiments.imbalance import rare_class_by_loss
 from experiments.networks import accuracy_by_loss
 from experiments.regularization import dropout_accuracy
 
@@ -208,6 +209,7 @@ def test_best_takes_the_highest_score_per_replicate_and_never_nan() -> None:
 
 
 SIZES_OF = {"n_train": 100, "n_valid": 50, "n_test": 60}
+SHORT = {"n_steps": 20, **SIZES_OF}
 
 
 @pytest.mark.parametrize(
@@ -217,6 +219,8 @@ SIZES_OF = {"n_train": 100, "n_valid": 50, "n_test": 60}
         (accuracy_by_loss, {"n_classes": 4, "optimizer": "adam", "rates": [0.003, 0.03], "n_steps": 20, **SIZES_OF}),
         (dropout_accuracy, {"data": "digits", "n_classes": 10, "n_steps": 20, **SIZES_OF}),
         (dropout_accuracy, {"hidden": [16, 8], "dropped": [0.2, 0.5, 0.3], "n_steps": 20, **SIZES_OF}),
+        (rare_class_by_loss, {"data": "clusters", "positives": 0.2, "measure": "average_precision", **SHORT}),
+        (rare_class_by_loss, {"data": "digits", "positives": 0.1, "measure": "f1_best", "alpha": 0.9, **SHORT}),
     ],
 )
 def test_batched_trial_gives_a_seed_what_it_gives_it_alone(trial, parameters) -> None:
