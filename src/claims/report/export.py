@@ -12,37 +12,10 @@ from claims.report.words import Record
 EXPORTS = ("evidence.csv", "evidence.schema.json", "references.bib", "junit.xml", "ro-crate-metadata.json")
 """Files for machines beside the pages; the last describes the others."""
 COLUMNS = (
-    *(
-        "topic",
-        "id",
-        "statement",
-        "verdict",
-        "quantifier",
-        "kind",
-        "sections",
-        "role",
-        "condition",
-        "real",
-        "label",
-        "behaves",
-    ),
-    *(
-        "reason",
-        "n",
-        "failed",
-        "part",
-        "scale",
-        "estimate",
-        "low",
-        "high",
-        "lower",
-        "upper",
-        "ph",
-        "pf",
-        "no_variation",
-        "timed",
-    ),
-)
+    "topic", "id", "statement", "verdict", "quantifier", "kind", "sections", "role", "condition", "real", "label",
+    "behaves", "reason", "n", "failed", "part", "scale", "estimate", "low", "high", "lower", "upper", "ph", "pf",
+    "no_variation", "timed",
+)  # fmt: skip
 
 
 def evidence_csv(records: Sequence[Record]) -> str:
@@ -58,13 +31,9 @@ def evidence_csv(records: Sequence[Record]) -> str:
             part = words.deciding(c) or {}
             row = {key: part.get(key, "nan") for key in ("scale", "estimate", "low", "high", "lower", "upper")}
             row |= {key: c[key] for key in ("label", "n", "failed", "ph", "pf", "no_variation")}
-            row |= {
-                "role": c.get("role", "condition"),
-                "condition": c["name"],
-                "real": c["real"] or "",
-                "part": part.get("name", ""),
-            }
-            writer.writerow(claim | row | {"reason": words.clean(words.why(c)), "behaves": c.get("passes", "")})
+            row |= {"role": c.get("role", "condition"), "condition": c["name"], "real": c["real"] or ""}
+            row |= {"part": part.get("name", ""), "reason": words.clean(words.why(c)), "behaves": c.get("passes", "")}
+            writer.writerow(claim | row)
     return stream.getvalue()
 
 
@@ -105,10 +74,8 @@ def ro_crate(records: Sequence[Record], edition: Record) -> str:
     from rocrate.rocrate import ROCrate
 
     crate = ROCrate()
-    crate.name, crate.description = (
-        edition["title"],
-        "Verdicts on the claims of a machine-learning guide, with evidence",
-    )
+    crate.name = edition["title"]
+    crate.description = "Verdicts on the claims of a machine-learning guide, with evidence"
     crate.license = "https://spdx.org/licenses/BSD-3-Clause"
     crate.datePublished = crate.root_dataset["datePublished"] = edition.get("date", "unpublished")
     crate.root_dataset["version"] = edition.get("version", "")

@@ -142,11 +142,7 @@ def _arrays(row: Record) -> dict[str, Array]:
 def _head(figure: Figure, evidence: Record) -> None:
     """The verdict as a coloured label, in how many conditions it holds and fails, and in how many it must hold."""
     y, text, verdict = 1 - 0.27 / figure.get_figheight(), words.headline(evidence), evidence["verdict"]
-    pill = {
-        "boxstyle": "round,pad=0.35,rounding_size=0.5",
-        "facecolor": VERDICTS[verdict["label"]],
-        "edgecolor": "none",
-    }
+    pill = {"boxstyle": "round,pad=0.35,rounding_size=0.5", "fc": VERDICTS[verdict["label"]], "ec": "none"}
     figure.text(0.2 / WIDTH, y, text, color="white", weight="bold", size=10, va="center", bbox=pill)
     end = 0.43 + sum(0.05 if letter in "iltf " else 0.095 for letter in text)  # inches; no font is measured
     figure.text(end / WIDTH, y, words.tally(evidence), size=9, va="center")
@@ -182,10 +178,8 @@ def _status(row: Record) -> tuple[str, dict[str, Any]]:
     if "role" in row:
         must, colour = {"negative": "fails", "positive": "holds"}[row["role"]], MUTED if row["passes"] else MISBEHAVES
         told = f"{told}, as it must" if told == must else f"{'behaves' if row['passes'] else 'misbehaves'}: {told}"
-    return f"{told}, n = {row['n']}" + (f", {row['failed']} failed" if row["failed"] else ""), {
-        "color": colour,
-        "size": 7.5,
-    }
+    failed = f", {row['failed']} failed" if row["failed"] else ""
+    return f"{told}, n = {row['n']}{failed}", {"color": colour, "size": 7.5}
 
 
 # Effects and intervals ---------------------------------------------------------------------------------------------
