@@ -159,6 +159,8 @@ def test_the_rounding_of_differences_is_no_variation() -> None:
         assert float(sample.above(np.array(scores.mean()))) == float(sample.below(np.array(scores.mean()))) == 1.0
         assert float(sample.above(np.array(scores.min() - 1e-9 * abs(scores[0])))) == pytest.approx(0.8**40)
         assert float(sample.below(np.array(scores.max() + 1e-9 * abs(scores[0])))) == pytest.approx(0.8**40)
+    assert bool(nearly_constant(np.r_[x[:36], 0.0, 0.1, 0.2, 0.3]))
+    assert not bool(nearly_constant(np.r_[x[:35], 0.0, 0.1, 0.2, 0.3, 0.4]))
     assert not bool(nearly_constant(1 + 1e-9 * np.arange(40.0)))
     assert nearly_constant(np.stack([x, 1e-14 * np.arange(40.0)])).tolist() == [True, False]
 
