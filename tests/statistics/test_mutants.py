@@ -124,6 +124,9 @@ REASONS = {
         "tests.MeanSample.interval: 0 -> 1 in `np.minimum(self.skew, 0)`",
         "tests.MeanSample.interval: -q -> q in `-q * self.spread`",
     ],
+    "verdicts are compared with each other only, and no verdict is called so": [
+        "margins.verdicts_at: return 'invalid' -> return None",
+    ],
     "a curve with a missing point also has a missing score": [
         "judge.usable: values.all -> values.any in `values.all(axis=tuple(range(1, values.ndim)))`",
     ],
