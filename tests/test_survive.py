@@ -530,7 +530,13 @@ def test_a_store_cut_short_and_moved_away(project, good, ran):
 
 @pytest.mark.parametrize(
     "edit",
-    ["outcomes = replace(outcomes, '[', '[9')", "status = 'failed'", "key = 'x' || key", "claim = 'toy/x'"],
+    [
+        "outcomes = replace(outcomes, '[', '[9')",
+        "outcomes = CAST(X'ff' AS TEXT)",
+        "status = 'failed'",
+        "key = 'x' || key",
+        "claim = 'toy/x'",
+    ],
 )
 def test_a_row_edited_by_hand_counts_as_missing(project, good, ran, edit):
     project.shifted("good", 2.0)
@@ -606,3 +612,52 @@ def test_processes_that_judge_end_with_a_killed_parent_and_are_missed_when_kille
     told = parent.communicate(timeout=60)[1]
     wait_for(lambda: gone(child), 20)
     assert ("ClaimsError: a process that judges or draws was killed" in told) == (struck == "child"), told
+
+
+def test_a_store_of_another_version_is_refused_and_left_as_it_is(project, good, ran):
+    """A column more would make every row look damaged, and damaged rows are deleted."""
+    project.shifted("good", 2.0)
+    shutil.copytree(good.root / "build", project.root / "build")
+    path = project.root / "build" / "store.sqlite"
+    newer = sqlite3.connect(path)
+    newer.execute("ALTER TABLE result ADD COLUMN machine TEXT NOT NULL DEFAULT ''")
+    newer.commit()
+    newer.close()
+    before = rows(project)
+    code, told = ran("reproduce")
+    assert code == 2
+    assert f"{path}: the store was written by another version of claims" in told
+    assert "move the store away" in told
+    assert rows(project) == before
+
+
+def test_a_second_signal_does_not_cut_the_first_one_short(project, steady):
+    busy(project)
+    run = started(project, "engine.workers=2")
+    wait_for(lambda: calls(project) >= 20)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        run.send_signal(number)
+        time.sleep(0.02)  # so that they arrive one after the other
+    told, _ = run.communicate(timeout=30)
+    assert run.returncode == 4, told
+    stored = sum(row[5] for row in rows(project))
+    assert f"stopped; the {stored} replicates of this run that were finished are stored" in told
+    assert set(rows(project)) <= set(rows(steady))
+
+
+def test_two_writers_of_one_file_leave_one_whole_text(tmp_path):
+    """As two commands do that build the same pages at once."""
+    path, texts = tmp_path / "page.md", [letter * 10**6 for letter in "ab"]
+    code = """
+import sys
+from pathlib import Path
+from claims.evidence import write_text
+for _ in range(100):
+    for letter in sys.argv[2]:
+        write_text(Path(sys.argv[1]), letter * 10**6)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    writers = [subprocess.Popen([sys.executable, "-c", code, path, order], env=environment) for order in ("ab", "ba")]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert path.read_text() in texts
+    assert [file.name for file in tmp_path.iterdir()] == ["page.md"]
