@@ -1,61 +1,14 @@
-"""Claims about columns: how to code them, and which ways of choosing find those that matter."""
+"""Claims about columns and how to code them."""
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.feature_selection import RFE, f_classif, mutual_info_classif
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.neighbors import KNeighborsRegressor
 
 from experiments.common import streams
-from experiments.common.data import shares
-from experiments.common.generated import interactions
-from experiments.common.real import series, table
-
-
-def acting_columns_found(
-    seed: int, *, data: str = "generated", n: int, columns: int = 10, order: int = 2, error: float = 0.0
-) -> dict[str, float]:
-    """Share of the acting columns among as many that each way of choosing takes, in [0, 1].
-
-    The class is the parity of how many of the acting columns are high, so that none of them says anything by itself.
-
-    Args:
-        seed: Draws rows, acting columns and what is random in choosing.
-        data: `generated`, Gaussian columns; or a table of `experiments.common.real`, whose columns, shuffled with their
-            rows kept together, are the columns and two of which, drawn at random, act by being above their medians.
-        n: Rows.
-        columns: Generated columns.
-        order: Acting columns of generated rows; 1 is the plain effect of one column.
-        error: Share of the labels that are turned over.
-
-    Returns:
-        `f_test` and `mutual_information`, which score one column at a time; `elimination`, a forest's recursive
-        elimination, a fifth of the columns at a time; `importance`, the forest's own, of one fit; `by_chance`.
-    """
-    drawing, splitting, fitting, guessing = streams(seed, 4)
-    if data == "generated":
-        X, y, _ = interactions(drawing, n, order=order, columns=columns, error=error)
-        acting = np.arange(order)
-    else:
-        whole = table(data)[0]
-        rng = np.random.default_rng(drawing)
-        acting = rng.choice(whole.shape[1], order, replace=False)
-        odd = np.sum(whole[:, acting] > np.median(whole[:, acting], axis=0), axis=1) % 2
-        rows, _ = shares(splitting, len(whole), n)
-        X, y = whole[rows], odd[rows] ^ (rng.random(n) < error)
-    forest = RandomForestClassifier(30, random_state=fitting)
-    scores = {
-        "f_test": f_classif(X, y)[0],
-        "mutual_information": mutual_info_classif(X, y, random_state=guessing),
-        "elimination": -RFE(forest, n_features_to_select=order, step=0.2).fit(X, y).ranking_,
-        "importance": forest.fit(X, y).feature_importances_,
-    }
-    found = {
-        name: float(np.isin(acting, np.argsort(-score, kind="stable")[:order]).mean()) for name, score in scores.items()
-    }
-    return found | {"by_chance": order / X.shape[1]}
+from experiments.common.real import series
 
 
 def r2_by_month_code(
