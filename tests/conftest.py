@@ -16,6 +16,8 @@ import pytest
 
 from claims import cli, fingerprint
 
+# As in a worker: the test processes share the cores, and the threads of one would wait for those of the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 
 TRIALS = '''
