@@ -95,6 +95,7 @@ def accuracy_by_structure(
     shuffled: bool = False,
     rates: Sequence[float] = (0.004, 0.012),
     n_steps: int = 200,
+    poolings: int = 2,
 ) -> dict[str, np.ndarray]:
     """Accuracy on test images of a convolutional network and of two fully connected ones, in [0, 1].
 
@@ -110,13 +111,16 @@ def accuracy_by_structure(
         shuffled: The pixels of all images change places in one random way, so that neighbours are no longer neighbours.
         rates: First learning rates tried.
         n_steps: Minibatches.
+        poolings: Of the convolutional network: 2, as printed, or 1, after the second convolution, for small images.
 
     Returns:
         `cnn`; `mlp`, with one hidden layer and as many parameters; `wide_mlp`, with 128 hidden units.
     """
     train, valid, test = pictures(seeds, (n_train, n_valid, n_test), data, shuffled)
     side, classes = train[0].shape[-1], 4 if data == "shapes" else 10
-    cnn = convolutional(side, classes)
+    unpooled = chain(convolution(1, 8), relu, convolution(8, 16), relu)
+    once = chain(unpooled, max_pool(), flat, linear(16 * (side // 2) ** 2, classes))
+    cnn = once if poolings == 1 else convolutional(side, classes)
     parameters = sum(tensor.numel() for tensor in initial(cnn, seeds[:1]))
     matched = round((parameters - classes) / (side**2 + 1 + classes))
     steps, outcomes = batches(seeds, n_train, 32, n_steps), {}

@@ -12,9 +12,16 @@ from experiments.common.real import series
 
 
 def r2_by_month_code(
-    seed: int, *, model: str, data: str = "generated", years: int = 10, shape: str = "wave", noise: float = 0.5
+    seed: int,
+    *,
+    model: str,
+    data: str = "generated",
+    years: int = 10,
+    shape: str = "wave",
+    noise: float = 0.5,
+    company: int = 0,
 ) -> dict[str, float]:
-    """R2 on other years of a model that knows nothing but the month, in four codes, at most 1.
+    """R2 on other years of a model that is given the month in one of four codes, at most 1.
 
     Args:
         seed: Draws years, season and what is random in fitting.
@@ -24,6 +31,7 @@ def r2_by_month_code(
         shape: Of the generated season of variance 1: `wave`, one peak anywhere in the year; `two-peaks`, with a
             half-yearly wave of the same size; `rising`, from January to December in equal steps.
         noise: Standard deviation of the generated noise, independent from month to month.
+        company: Columns of standard normal numbers beside the month, of which the first is added to the target.
 
     Returns:
         `integer`, 1 to 12; `cyclical`, sine and cosine of the year's circle; `sine`, the sine alone; `one_hot`.
@@ -45,10 +53,12 @@ def r2_by_month_code(
         "sine": np.sin(angle)[:, None],
         "one_hot": np.eye(12),
     }
-    found = {}
+    others = rng.normal(size=(values.size, company))
+    y, cut, found = values.ravel() + others[:, :1].sum(axis=1), 12 * years, {}
     for name, code in codes.items():
-        fitted = _regressor(model, fitting).fit(np.tile(code, (years, 1)), values[:years].ravel())
-        found[name] = float(r2_score(values[years:].ravel(), np.tile(fitted.predict(code), len(values) - years)))
+        X = np.column_stack([np.tile(code, (len(values), 1)), others])
+        fitted = _regressor(model, fitting).fit(X[:cut], y[:cut])
+        found[name] = float(r2_score(y[cut:], fitted.predict(X[cut:])))
     return found
 
 
