@@ -61,7 +61,7 @@ schema: $(STAMP) ## write the JSON Schema of claim files for editors
 	$(BIN)/claims schema > conf/claim.schema.json
 
 calibration: $(STAMP) ## error rates of the decision engine, into reports/calibration.md
-	$(BIN)/python -m claims.calibration reports/calibration.md
+	$(BIN)/python -m benchmarks.calibration reports/calibration.md
 
 stability: $(STAMP) ## run every claim under base seeds 1 and 2, into reports/stability.md
 	@$(BIN)/claims stability $(ARGS)

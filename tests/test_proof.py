@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from claims import proof
+from benchmarks import proof
 from claims.statistics import conditions_needed
 
 

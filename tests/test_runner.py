@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from claims import evidence, plan, proof, schema
+from benchmarks import proof
+from claims import evidence, plan, schema
 from claims.errors import ClaimsError
 
 TRIALS = '''

@@ -17,7 +17,8 @@ import torch
 from imblearn.over_sampling import SMOTE
 from sklearn import linear_model
 
-from claims import evidence, proof, schema
+from benchmarks import proof
+from claims import evidence, schema
 from claims.runner import ClaimRun, Suite
 from claims.store import Store
 from experiments import (

@@ -6,7 +6,8 @@ import types
 import pytest
 import threadpoolctl
 
-from claims import proof, worker
+from benchmarks import proof
+from claims import worker
 from claims.job import Job
 
 TRIALS = '''

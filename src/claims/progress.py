@@ -1,6 +1,7 @@
 """What a run shows on the terminal: progress, the table of a claim, the table of a suite."""
 
 import math
+import sys
 from collections.abc import Container, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -13,10 +14,17 @@ from rich.table import Table
 from claims.evidence import Drift, Evidence
 from claims.runner import ClaimRun
 
+# Where the output is no terminal, tables get a width of their own and lines are never cut.
+console = Console(width=None if sys.stdout.isatty() else 140)
 COLOUR = {
     "supported": "green", "conditional": "yellow", "refuted": "red", "inconclusive": "blue", "invalid": "magenta",
     "holds": "green", "holds*": "green", "fails": "red", "undecided": "blue",
 }  # fmt: skip
+
+
+def say(text: str) -> None:
+    """Prints a line, never wrapped, so that it can be searched for."""
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def coloured(label: str | None) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from claims import calibration
-from claims.calibration import ALPHA, Case, Rates, excess, kind_cases, quantifier_errors, rates, shape_cases
+from benchmarks import calibration
+from benchmarks.calibration import ALPHA, Case, Rates, excess, kind_cases, quantifier_errors, rates, shape_cases
 from claims.statistics import judge
 
 CASES = {f"{case.group}: {case.name}": case for case in (*shape_cases(), *kind_cases())}

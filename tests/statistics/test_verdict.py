@@ -63,7 +63,7 @@ def test_conditions_needed_refuses_unknown_words_and_no_condition() -> None:
 
 
 def rule(labels: tuple[str, ...], k: int) -> str:
-    """The table of STATISTICS section 2 in terms of labels that are clear at every level."""
+    """The rule of docs/how-verdicts-are-made.md in terms of labels that are clear at every level."""
     holds, fails, count = labels.count("holds"), labels.count("fails"), len(labels)
     if holds >= k:
         return "supported"

@@ -1,4 +1,4 @@
-"""Error rates of the decision engine, measured by simulation: `python -m claims.calibration [--quick] OUTPUT`.
+"""Error rates of the decision engine, measured by simulation: `python -m benchmarks.calibration [--quick] OUTPUT`.
 
 Every case draws outcomes whose truth is known and sends them, many conditions at once, through the code that judges
 real ones: the looks, the three tests, `all` and `any`, the early stops.
@@ -101,7 +101,7 @@ SHAPES: dict[str, tuple[Shape, float, float]] = {
 }
 """Shapes of paired differences: how to draw them, their mean, and the allowed error in multiples of alpha.
 
-Beyond 1 the excess is a known property of the method: no test of a mean is exact for skewed data (STATISTICS 3.2).
+Beyond 1 the excess is a known property of the method: no test of a mean is exact for skewed data.
 """
 
 
@@ -164,7 +164,7 @@ OFTEN, CAN, NEVER = (
 
 
 def kind_cases() -> Iterator[Case]:
-    """Each kind at its margin and away from it, as in STATISTICS section 5."""
+    """Each kind at its margin, where neither answer may be frequent, and away from it, where the right one must be."""
     yield Case("diff", "equal arms, margin 0", DIFF | {"margin": 0.0}, _gaussians(a=0, b=0))
     yield Case("diff", "equal arms, margin 0.47 sd", DIFF | {"margin": 0.47}, _gaussians(a=0, b=0), "fails", power=0.96)
     yield Case("diff", "0.5 sd beyond the margin", DIFF | {"margin": 0.5}, _gaussians(a=1, b=0), "holds", power=0.97)
@@ -290,7 +290,7 @@ def report(repeats: int) -> str:
 
 def main() -> None:
     """Command line: writes the tables to a file."""
-    from claims import proof  # it needs runner and store, which the simulations do without
+    from benchmarks import proof  # it needs runner and store, which the simulations do without
 
     parser = argparse.ArgumentParser(description="Measure the error rates of the decision engine.")
     parser.add_argument("--quick", action="store_true", help="a tenth of the runs")
