@@ -13,6 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from experiments.common import streams
 from experiments.common.data import bundled, shares
+from experiments.common.real import table
 
 Table = tuple[np.ndarray, np.ndarray]
 
@@ -331,3 +332,72 @@ def youden_regret(
         missed, alarms = np.mean(~flagged[y[test] == 1]), np.mean(flagged[y[test] == 0])
         cost.append(miss_price * positives * missed + (1 - positives) * alarms)
     return {"regret": float((cost[0] - cost[1]) / min(miss_price * positives, 1 - positives))}
+
+
+def regret_by_label_metric(
+    seed: int,
+    *,
+    data: str = "generated",
+    positives: float,
+    n: int,
+    dearness: float,
+    noise: float = 0.0,
+    metric: str = "mcc",
+    shuffled: bool = False,
+    draws: int = 12,
+) -> dict[str, float]:
+    """What the model chosen by one metric of its yes-or-no answers costs in use beyond the model chosen for the cost.
+
+    Four kinds of models, each with three weights of the rare class, answer at their default threshold. Both choices are
+    made on n validation rows and judged on the rows left, several times with other rows, and averaged.
+
+    Args:
+        seed: Draws rows and what is random in fitting.
+        data: `generated`; `digits`, one digit (drawn per replicate) against the others; or `affairs`.
+        positives: Share of positives in training, validation and use, in (0, 0.5].
+        n: Training rows; as many validate.
+        dearness: What a miss costs, in false alarms, as the power of the number of negatives for each positive that it
+            is: at 0 all errors count alike, as for accuracy, at 1 both classes do, as for balanced accuracy.
+        noise: Share of the positive labels of generated data that sit on rows drawn at random.
+        metric: The metric on trial, of `_label_metrics`.
+        shuffled: The metric on trial sees shuffled validation labels.
+        draws: Validation sets.
+
+    Returns:
+        Costs more, as shares of the cost of missing all positives, below 0 where they are less: `regret`, of the choice
+        by the metric against that for the cost; `over_f1`, `over_balanced`, against those by F1 and balanced accuracy.
+    """
+    drawing, splitting, fitting = streams(seed, 3)
+    if data == "affairs":
+        X, y = table("affairs")
+        X = (X - X.mean(axis=0)) / X.std(axis=0)
+    else:
+        X, y = _digits(drawing) if data == "digits" else _made(drawing, data, positives, n, noise)
+    ratio = (1 - positives) / positives
+    rng = np.random.default_rng(splitting)
+    train, held_out = _stratified(rng, y, np.arange(len(y)), n, positives)
+    answers = [model.fit(X[train], y[train]).predict(X) for model in _weighing(fitting, ratio)]
+    rivals = {"regret": "saved", "over_f1": "f1", "over_balanced": "balanced"}
+    found = []
+    for _ in range(draws):
+        validation, test = _stratified(rng, y, held_out, n, positives)
+        labels = rng.permutation(y[validation]) if shuffled else y[validation]
+        tried = [_label_metrics(labels, a[validation], positives, ratio**dearness)[metric] for a in answers]
+        seen = [_label_metrics(y[validation], a[validation], positives, ratio**dearness) for a in answers]
+        saved = [_label_metrics(y[test], a[test], positives, ratio**dearness)["saved"] for a in answers]
+        picks = {name: int(np.argmax([one[rival] for one in seen])) for name, rival in rivals.items()}
+        found.append([saved[pick] - saved[int(np.argmax(tried))] for pick in picks.values()])
+    return dict(zip(rivals, np.mean(found, axis=0).tolist(), strict=True))
+
+
+def _weighing(seed: int, ratio: float) -> list[ClassifierMixin]:
+    """Each of four models with errors on the rare class as dear as others, at the root of `ratio`, and at `ratio`."""
+    kinds = (LogisticRegression, DecisionTreeClassifier, DecisionTreeClassifier, ExtraTreesClassifier)
+    options = (
+        {"max_iter": 500},
+        {"max_depth": 4, "random_state": seed},
+        {"min_samples_leaf": 10, "random_state": seed},
+        {"n_estimators": 10, "min_samples_leaf": 2, "random_state": seed},
+    )
+    weights = [{0: 1.0, 1: weight} for weight in (1.0, ratio**0.5, ratio)]
+    return [k(class_weight=w, **o) for k, o in zip(kinds, options, strict=True) for w in weights]

@@ -66,6 +66,17 @@ def test_every_make_target_named_exists(document):
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
+def test_every_make_target_has_something_to_do():
+    """A recipe that calls a name which is gone would do nothing, and say nothing."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):.*## ", makefile, re.M)
+    for target in sorted(set(targets) - {"help", "setup"}):
+        command = ["make", "--warn-undefined-variables", "-n", "-o", ".venv/.ready", target, "CLAIM=a/b"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), target
+        assert re.search(r"\.venv/bin/|rm -rf", done.stdout), target
+
+
 @pytest.mark.parametrize("command", sorted({shlex.split(line)[1] for line in CLAIMS} - {"run"}))
 def test_every_command_named_is_one(command):
     assert cli.parser().parse_args([command]).command == command

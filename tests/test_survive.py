@@ -45,6 +45,10 @@ max_replicates: 8
 """
 
 
+# Ends that come at once or never: so many seconds are allowed to a machine that is busy with other things.
+LATE = 30.0
+
+
 def wait_for(condition, seconds=60.0):
     """What the condition gives once it is true."""
     end = time.monotonic() + seconds
@@ -82,6 +86,11 @@ def gone(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def used(pid):
+    """CPU time of a process in clock ticks."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 def calls(project):
@@ -171,7 +180,7 @@ def test_twenty_workers_killed_at_random_in_one_run(project, steady, number):
             os.kill(worker, signal.SIGCONT)
             continue
         os.kill(worker, signal.SIGKILL)
-    told, _ = run.communicate(timeout=60)
+    told, _ = run.communicate(timeout=120)
     assert run.returncode == 0, told
     assert rows(project) == rows(steady)
     assert shown(project) == shown(steady)
@@ -204,13 +213,13 @@ def test_the_parent_killed_ten_times_at_random(project, steady, number):
     )  # fmt: skip
     assert warm.stdout.readline() == "2 claim files keep every rule\n"
     for _ in range(10):
-        enough = calls(project) + chance.randrange(40)
+        enough = calls(project) + chance.randrange(25)
         print(json.dumps(["reproduce", "engine.workers=2"]), file=warm.stdin, flush=True)
         run = int(warm.stdout.readline())
         wait_for(lambda: calls(project) >= enough)  # noqa: B023 - called at once
         workers = children(run)
         os.kill(run, signal.SIGKILL)
-        wait_for(lambda: all(map(gone, workers)), 2)  # noqa: B023
+        wait_for(lambda: all(map(gone, workers)), LATE)  # noqa: B023
         kept.append(rows(project))
         assert set(kept[-1]) <= set(rows(steady))
     warm.communicate()
@@ -238,9 +247,9 @@ while True: pass
     started_by_it = int(process.stdout.readline())
     assert process.poll() is None
     process.stdin.close()
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(LATE) == -signal.SIGKILL
     process.stdout.close()
-    wait_for(lambda: gone(started_by_it), 5)
+    wait_for(lambda: gone(started_by_it), LATE)
 
 
 def test_a_worker_that_holds_the_lock_of_its_interpreter_ends_with_the_parent(tmp_path):
@@ -252,11 +261,11 @@ child.call(sum, (range(10**15),), 60)
 """
     parent = python(code)
     worker = int(parent.stdout.readline())
-    time.sleep(0.2)
-    assert not gone(worker)
+    busy_from = used(worker)
+    wait_for(lambda: used(worker) > busy_from)
     parent.kill()
     parent.communicate()
-    wait_for(lambda: gone(worker), 2)
+    wait_for(lambda: gone(worker), LATE)
 
 
 def python(code, **options):
@@ -466,7 +475,7 @@ def test_a_cluster_that_loses_a_worker_and_then_its_scheduler(project, steady, t
         worker = next(child for child in children(nanny.pid) if children(child))
         its_own = children(worker)
         os.kill(worker, signal.SIGKILL)
-        wait_for(lambda: all(map(gone, its_own)), 2)
+        wait_for(lambda: all(map(gone, its_own)), LATE)
         told, _ = run.communicate(timeout=120)
         assert run.returncode == 0, told
         assert rows(project) == rows(steady)
@@ -530,7 +539,13 @@ def test_a_store_cut_short_and_moved_away(project, good, ran):
 
 @pytest.mark.parametrize(
     "edit",
-    ["outcomes = replace(outcomes, '[', '[9')", "status = 'failed'", "key = 'x' || key", "claim = 'toy/x'"],
+    [
+        "outcomes = replace(outcomes, '[', '[9')",
+        "outcomes = CAST(X'ff' AS TEXT)",
+        "status = 'failed'",
+        "key = 'x' || key",
+        "claim = 'toy/x'",
+    ],
 )
 def test_a_row_edited_by_hand_counts_as_missing(project, good, ran, edit):
     project.shifted("good", 2.0)
@@ -603,6 +618,64 @@ def test_processes_that_judge_end_with_a_killed_parent_and_are_missed_when_kille
     )
     child = int(parent.stdout.readline())
     os.kill(parent.pid if struck == "parent" else child, signal.SIGKILL)
-    told = parent.communicate(timeout=60)[1]
-    wait_for(lambda: gone(child), 20)
+    told = parent.communicate(timeout=120)[1]
+    wait_for(lambda: gone(child), LATE)
     assert ("ClaimsError: a process that judges or draws was killed" in told) == (struck == "child"), told
+
+
+def test_a_store_of_another_version_is_refused_and_left_as_it_is(project, good, ran):
+    """A column more would make every row look damaged, and damaged rows are deleted."""
+    project.shifted("good", 2.0)
+    shutil.copytree(good.root / "build", project.root / "build")
+    path = project.root / "build" / "store.sqlite"
+    newer = sqlite3.connect(path)
+    newer.execute("ALTER TABLE result ADD COLUMN machine TEXT NOT NULL DEFAULT ''")
+    newer.commit()
+    newer.close()
+    before = rows(project)
+    code, told = ran("reproduce")
+    assert code == 2
+    assert f"{path}: the store was written by another version of claims" in told
+    assert "move the store away" in told
+    assert rows(project) == before
+
+
+def test_a_second_signal_does_not_cut_the_first_one_short(project, steady):
+    busy(project)
+    run = started(project, "engine.workers=2")
+    wait_for(lambda: calls(project) >= 20)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        run.send_signal(number)
+        time.sleep(0.02)  # so that they arrive one after the other
+    told, _ = run.communicate(timeout=30)
+    assert run.returncode == 4, told
+    stored = sum(row[5] for row in rows(project))
+    assert f"stopped; the {stored} replicates of this run that were finished are stored" in told
+    assert set(rows(project)) <= set(rows(steady))
+
+
+def test_two_writers_of_one_file_leave_one_whole_text(tmp_path):
+    """As two commands do that build the same pages at once."""
+    path, texts = tmp_path / "page.md", [letter * 10**6 for letter in "ab"]
+    code = """
+import sys
+from pathlib import Path
+from claims.evidence import write_text
+for _ in range(100):
+    for letter in sys.argv[2]:
+        write_text(Path(sys.argv[1]), letter * 10**6)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    writers = [subprocess.Popen([sys.executable, "-c", code, path, order], env=environment) for order in ("ab", "ba")]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert path.read_text() in texts
+    assert [file.name for file in tmp_path.iterdir()] == ["page.md"]
+
+
+def test_what_a_trial_imports_is_not_its_time(project, ran):
+    """Under a limit that the import alone would break, on a busy machine or a slow disk."""
+    toy = project.root / "experiments" / "toy.py"
+    toy.write_text(toy.read_text().replace("import numpy as np", "import numpy as np\n\ntime.sleep(1.5)", 1))
+    project.shifted("good", 2.0)
+    assert ran("reproduce", "engine.workers=1", "engine.seconds=1")[0] == 0
+    assert not attempts(project)

@@ -698,14 +698,19 @@ def _guarded(command: Callable[[], int]) -> int:
         return 2
 
 
-def _terminated(*_: Any) -> None:
+def _stopped(*_: Any) -> None:
+    """Ends the command, once: stopping takes less than 5 s, and a second signal would only cut its words short."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `claims` command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _stopped)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as in the background
+        signal.signal(signal.SIGINT, _stopped)
 
     def command() -> int:
         root = find_root()

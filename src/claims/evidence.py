@@ -347,7 +347,7 @@ def write_text(path: Path, content: str) -> bool:
         if path.is_file() and path.read_bytes() == content.encode():
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f"{path.name}.partial")
+        scratch = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two processes may write the same file
         try:
             scratch.write_bytes(content.encode())
             scratch.replace(path)

@@ -46,8 +46,14 @@ class Store:
             self._db = sqlite3.connect(path, timeout=20, isolation_level=None)
             # NORMAL: a crash of the machine may lose the last commits, a crash of the process none.
             self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
-            if len(self._db.execute("SELECT * FROM result LIMIT 0").description) == len(COLUMNS):
+            found = tuple(name for name, *_ in self._db.execute("SELECT * FROM result LIMIT 0").description)
+            if found == COLUMNS:
                 self._add_checksums()
+            elif found != (*COLUMNS, "checksum"):
+                raise ClaimsError(
+                    f"{path}: the store was written by another version of claims (columns {', '.join(found)}); use that"
+                    " version, or move the store away, and the run computes what is missing"
+                )
 
     def _add_checksums(self) -> None:
         """Completes a store of a version without them."""
@@ -118,21 +124,31 @@ class Store:
     def digests(self) -> dict[str, str]:
         """By claim a text that changes with any of its results."""
         found: dict[str, str] = {}
-        rows = "GROUP_CONCAT(key || status || outcomes || error || attempts || checksum)"
+        rows = "CAST(GROUP_CONCAT(key || status || outcomes || error || attempts || checksum) AS BLOB)"
         with self._reported():
             for claim, text in self._db.execute(f"SELECT claim, {rows} FROM result GROUP BY claim"):  # noqa: S608 - ours
-                found[claim] = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+                found[claim] = hashlib.blake2b(text, digest_size=16).hexdigest()
         return found
 
     def results(self, claim: str) -> dict[str, Result]:
         """All results of one claim by key, whatever version of trial or libraries they come from."""
         with self._reported():
-            rows = self._db.execute("SELECT * FROM result WHERE claim = ?", (claim,)).fetchall()
+            rows = self._rows(claim)
             self.damaged |= {row[0] for row in rows if row[-1] != _checksum(row[:-1])}
             rows = [row for row in rows if row[0] not in self.damaged]
             outcomes = json.loads(f"[{','.join(row[7] for row in rows)}]")  # at once, which is faster
             results = [Result(*(*row[:7], found, *row[8:-1])) for row, found in zip(rows, outcomes, strict=True)]
             return {result.key: result for result in results}
+
+    def _rows(self, claim: str) -> list[tuple[Any, ...]]:
+        ask = "SELECT * FROM result WHERE claim = ?"
+        try:
+            return self._db.execute(ask, (claim,)).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+            self._db.text_factory = lambda text: text.decode(errors="replace")  # slow, and the row is damaged anyway
+            return self._db.execute(ask, (claim,)).fetchall()
 
     def put(self, results: Iterable[Result]) -> None:
         """Stores results in one transaction; a result for a known key replaces it only where that one was killed.

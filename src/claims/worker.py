@@ -59,6 +59,12 @@ def _watch() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+def imported(trial: str) -> None:
+    """Imports a trial's module; where that fails, the trial's jobs say so."""
+    with suppress(Exception):
+        load_trial(trial)
+
+
 def run(jobs: Sequence[Job]) -> list[Result]:
     """The results of the jobs, in order; a job that raises or returns a bad value gives a `failed` result."""
     return [_result(job) for job in jobs]

@@ -715,6 +715,26 @@ def test_constant_differences_are_decided_at_32_and_flagged(gap: float) -> None:
     assert (found.low, found.high) == (gap, gap)
 
 
+def test_a_constant_difference_of_varying_arms_waits_as_a_constant_does() -> None:
+    """Its floating-point noise is no variation: else 8 agreeing replicates would decide."""
+    b = np.round(np.random.default_rng(0).uniform(0.3, 0.9, 128), 10)
+    a = np.round(b + 0.1, 10)
+    assert len(set((a - b).tolist())) > 3
+    for n, state in ((8, "open"), (16, "open"), (32, "decided")):
+        found = judged(DIFF | {"margin": 0.05}, a=a[:n], b=b[:n])
+        assert (found.state, found.no_variation) == (state, True)
+    found = judged(DIFF | {"margin": 0.1}, a=a, b=b)
+    assert (found.state, found.ph, found.pf) == ("cap", 1.0, 1.0)
+
+
+def test_a_gap_as_large_as_the_tie_is_a_tie() -> None:
+    k = np.random.default_rng(0).integers(5, 95, 128)
+    found = judged(WINS | {"tie": 0.01}, a=k / 100, b=(k - 1) / 100)
+    assert (found.estimate, found.ph > 0.1, found.pf > 0.1) == (0.5, True, True)
+    assert judged(WINS | {"tie": 0.01}, a=(k - 1) / 100, b=k / 100).estimate == 0.5
+    assert judged(WINS | {"tie": 0.0099}, a=k / 100, b=(k - 1) / 100).estimate == 1.0
+
+
 def test_a_constant_at_the_margin_is_never_decided() -> None:
     found = judged(DIFF, a=np.full(128, 0.5), b=np.zeros(128))
     assert (found.state, found.ph, found.pf) == ("cap", 1.0, 1.0)

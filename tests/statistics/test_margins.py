@@ -130,7 +130,8 @@ def test_the_verdict_changes_just_outside_the_range(name: str, effects: tuple[fl
 
 
 def test_each_margin_is_named_from_left_to_right() -> None:
-    whole = {"all": [{"any": [BEST, SAME, LEVEL]}, RATIO | {"range": [0, 4.0]}, {"any": [RATE, TREND]}, SELDOM]}
+    below, above = RATIO | {"range": [0, 4.0]}, RATIO | {"range": [2.0, INF]}
+    whole = {"all": [{"any": [BEST, SAME, LEVEL]}, below, {"any": [RATE, TREND]}, SELDOM, above]}
     found = sensitivity(whole, series({"one": outcomes(0)}), quantifier="always")
     assert [(one.kind, one.outcomes, one.end, one.declared) for one in found] == [
         ("best", ("a", "b", "c"), "margin", 0.3),
@@ -140,6 +141,7 @@ def test_each_margin_is_named_from_left_to_right() -> None:
         ("rate", ("e",), "margin", 0.3),
         ("trend", ("y",), "margin", 1.0),
         ("rate", ("e",), "margin", 0.9),
+        ("ratio", ("p", "q"), "margin", 2.0),
     ]
     assert [knob.path for knob in knobs(complete(whole))][1] == ("all", 0, "any", 2, "range", 0)
     assert sensitivity(SAME, series({"one": outcomes(0)}), quantifier="always") == ()
@@ -325,6 +327,18 @@ def test_controls_shorten_the_range_on_their_own_side() -> None:
     assert low == pytest.approx(found.low, rel=2e-2)
     assert low > 0
     assert high == pytest.approx(free[1], rel=2e-3)
+
+
+def test_broken_controls_and_conditions_leave_nothing_to_change() -> None:
+    """A broken control misbehaves at any margin; one that has not begun is undecided at any."""
+    conditions = {"one": outcomes(0, effect=4.0)}
+    broken = {name: np.full_like(values, NAN) for name, values in outcomes(1).items()}
+    empty = {name: values[:0] for name, values in outcomes(1).items()}
+    for values, duty in ((broken, "negative"), (empty, "positive")):
+        controls = [Series(values, (8, 16, 32), duty=duty)]
+        assert span(DIFF, conditions, "always", controls=controls) == (0.0, INF)
+    controls = [Series(empty, (8, 16, 32), duty="equal arms")]
+    assert span(DIFF, conditions, "always", controls=controls) == span(DIFF, conditions, "always")
 
 
 def test_a_curve_of_a_control_may_have_points_of_its_own() -> None:

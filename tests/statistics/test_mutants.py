@@ -61,8 +61,6 @@ REASONS = {
         "course.Block._both: 0.5 -> 1.5 in `np.where(finite, cut, 0.5)`",
         "course.Block._both: 0.5 -> 1.0 in `np.where(finite, cut, 0.5)`",
         "course.Block.conditional_power: 1.0 -> 2.0 in `np.where(share < 1, np.sqrt(1 - share), 1.0)`",
-        "verdict.knob: 0.0 -> 1.0 in `(0.0, 1.0)`",
-        "verdict.knob: 1.0 -> 2.0 in `(0.0, 1.0)`",
         "judge.planned_looks: 0 -> 1 in `one.get('n', 0)`",
         "judge.judge: 1 -> 2 in `max(len(own), 1)`",
         "course.blocks: 0 -> 1 in `leaf_looks(test, 0, looks, population is not None)`",
@@ -93,7 +91,7 @@ REASONS = {
         "criteria._check_whole: single, pair = ({'outcome', 'value'} & set(filled), {'a', 'b'} & se... -> "
         "single, pair = ({'a', 'b'} & set(filled), {'outcome', 'value'} & se...",
         "criteria._identity: 'a' -> 'b' in `'a' in c`",
-        "verdict.farthest_same: offsets < span -> offsets <= span in `offsets[offsets < span]`",
+        "margins.farthest_same: offsets < span -> offsets <= span in `offsets[offsets < span]`",
         "tests.MeanSample.distance: np.clip((self.mean - cut) / sd, -FARTHEST, FARTHEST) -> "
         "np.clip(-FARTHEST, (self.mean - cut) / sd, FARTHEST) in "
         "`return np.clip((self.mean - cut) / sd, -FARTHEST, FARTHEST)`",
@@ -109,7 +107,7 @@ REASONS = {
         "tests.sign_count: 1 -> 2 in `sizes.max() + 1`",
         "tests.by_look: 0 -> 1 in `default=0`",
         "criteria._nearest: 1 -> 2 in `n=1`",
-        "verdict.farthest_same: 1.0 -> 2.0 in `max(abs(start), 1.0)`",
+        "margins.farthest_same: 1.0 -> 2.0 in `max(abs(start), 1.0)`",
         "judge.deciding: 1 -> 2 in `1 if node.op == 'all' else -1`",
         "judge.deciding: 1 -> 2 in `-1`",
     ],
@@ -125,6 +123,9 @@ REASONS = {
         "tests.MeanSample.above: 0 -> 1 in `np.minimum(self.skew, 0)`",
         "tests.MeanSample.interval: 0 -> 1 in `np.minimum(self.skew, 0)`",
         "tests.MeanSample.interval: -q -> q in `-q * self.spread`",
+    ],
+    "verdicts are compared with each other only, and no verdict is called so": [
+        "margins.verdicts_at: return 'invalid' -> return None",
     ],
     "a curve with a missing point also has a missing score": [
         "judge.usable: values.all -> values.any in `values.all(axis=tuple(range(1, values.ndim)))`",

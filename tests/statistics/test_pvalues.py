@@ -149,6 +149,22 @@ def test_five_replicates_must_differ_from_the_most_frequent(x: list[float], expe
     assert nearly_constant(np.array([x, x])).tolist() == [expected, expected]
 
 
+def test_the_rounding_of_differences_is_no_variation() -> None:
+    k = np.random.default_rng(0).integers(5, 95, 40)
+    x = k / 100 - (k - 1) / 100
+    assert len(set(x.tolist())) > 3
+    for scores in (x, -x, 1e6 * x):
+        sample = MeanSample.of(scores)
+        assert bool(sample.few)
+        assert float(sample.above(np.array(scores.mean()))) == float(sample.below(np.array(scores.mean()))) == 1.0
+        assert float(sample.above(np.array(scores.min() - 1e-9 * abs(scores[0])))) == pytest.approx(0.8**40)
+        assert float(sample.below(np.array(scores.max() + 1e-9 * abs(scores[0])))) == pytest.approx(0.8**40)
+    assert bool(nearly_constant(np.r_[x[:36], 0.0, 0.1, 0.2, 0.3]))
+    assert not bool(nearly_constant(np.r_[x[:35], 0.0, 0.1, 0.2, 0.3, 0.4]))
+    assert not bool(nearly_constant(1 + 1e-9 * np.arange(40.0)))
+    assert nearly_constant(np.stack([x, 1e-14 * np.arange(40.0)])).tolist() == [True, False]
+
+
 def test_guard_counts_agreeing_replicates_only() -> None:
     x = np.array([2.0] * 28 + [1, 1.5, 3, 4])
     sample = MeanSample.of(x)

@@ -239,6 +239,11 @@ def test_error_statement_selects_where_fewer_than_a_fifth_are_supported() -> Non
     assert error_statement(published(["inconclusive"], [np.nextafter(0.05, 1)])).selected == ()
 
 
+def test_an_invalid_claim_is_never_selected() -> None:
+    found = error_statement(published(["invalid", "supported"] + ["inconclusive"] * 8, [0.0001, 0.0001] + [0.9] * 8))
+    assert (found.tested, found.supported, found.selected) == (10, 1, ("claim-1",))
+
+
 def test_error_statement_selects_as_scipy_does() -> None:
     rng = np.random.default_rng(5)
     for count in rng.integers(1, 40, 200):

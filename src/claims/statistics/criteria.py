@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from claims.statistics.tests import Array
+from claims.statistics.tests import GRAIN, Array
 
 Criterion = Mapping[str, Any]
 Outcomes = Mapping[str, Array]
@@ -499,4 +499,5 @@ def _log_ratio(a: str, b: str) -> Callable[[Outcomes], Array]:
 
 
 def _wins(gap: Array, tie: float) -> Array:
-    return np.where(gap > tie, 1.0, np.where(gap >= -tie, 0.5, 0.0))
+    edge = tie * (1 + GRAIN)  # a gap that equals the tie but for the rounding of a difference is a tie
+    return np.where(gap > edge, 1.0, np.where(gap >= -edge, 0.5, 0.0))

@@ -179,7 +179,7 @@ def verdicts_at(
 ) -> Callable[[int], str]:
     """The verdict by place in the array of `width` margins that the criterion holds."""
     p, p_checks = (
-        np.reshape([one.p_values(criterion, width) for one in some], (-1, 2, width))
+        np.reshape([one.p_values(criterion, width) for one in some], (len(some), 2, width))
         for some in (tried.values(), checks)
     )
 

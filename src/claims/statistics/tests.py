@@ -22,8 +22,16 @@ INFORMATIVE = 5
 """Replicates that must differ from the most frequent value before Student's t is believed."""
 AGREEING = 0.8
 """Without that many, n agreeing replicates count as if contrary ones had a probability of 1 - AGREEING."""
+GRAIN = 1e-11
+"""Scores closer than this share of the largest count as equal: outcomes are judged with ten digits, and differences of
+them carry the rounding of floating-point numbers, which is no variation."""
 FARTHEST = 50.0
 """Standardised distances are cut here: beyond it powers overflow and p-values are below any level in use."""
+
+
+def grain(x: Array) -> Array:
+    """The distance up to which scores along the last axis count as equal; shape (...)."""
+    return np.asarray(GRAIN * np.abs(x).max(axis=-1))
 
 
 def nearly_constant(x: Array) -> Bools:
@@ -33,7 +41,8 @@ def nearly_constant(x: Array) -> Bools:
     if run <= 1:
         return np.full(x.shape[:-1], True)
     ordered = np.sort(x, axis=-1)
-    return np.asarray((ordered[..., run - 1 :] == ordered[..., : n - run + 1]).any(axis=-1))
+    gaps = ordered[..., run - 1 :] - ordered[..., : n - run + 1]
+    return np.asarray((gaps <= grain(x)[..., None]).any(axis=-1))
 
 
 def hall(w: Array, t: Array, skew: Array, n: Array) -> Array:
@@ -53,7 +62,8 @@ class MeanSample:
     """Student's t, widened for skewness and silent where too few replicates differ.
 
     All fields have the shape of the scores without their last axis. `skew` is the adjusted sample skewness; `spread` is
-    the standard error in units of `sd`; `guard` is the p-value of an all-agreeing run where `few` is true.
+    the standard error in units of `sd`; `guard` is the p-value of an all-agreeing run where `few` is true: one whose
+    `low` or `high` lies further from the cut than `grain`.
     """
 
     n: Array
@@ -65,6 +75,7 @@ class MeanSample:
     guard: Array
     low: Array
     high: Array
+    grain: Array
 
     @classmethod
     def of(cls, x: Array, overlap: float = 0.0) -> Self:
@@ -96,6 +107,7 @@ class MeanSample:
             guard=np.full(shape, AGREEING**n if overlap == 0 else 1.0),
             low=x.min(axis=-1),
             high=x.max(axis=-1),
+            grain=grain(x),
         )
 
     def distance(self, cut: Array) -> Array:
@@ -108,14 +120,14 @@ class MeanSample:
         w = self.distance(cut)
         t = w / self.spread
         p = special.stdtr(self.degrees, -np.minimum(t, hall(w, t, np.minimum(self.skew, 0), self.n)))
-        return np.where(self.few, np.where(self.low > cut, self.guard, 1.0), p)
+        return np.where(self.few, np.where(self.low - cut > self.grain, self.guard, 1.0), p)
 
     def below(self, cut: Array) -> Array:
         """P-value of "the mean is at least `cut`": small where the mean lies below."""
         w = self.distance(cut)
         t = w / self.spread
         p = special.stdtr(self.degrees, np.maximum(t, hall(w, t, np.maximum(self.skew, 0), self.n)))
-        return np.where(self.few, np.where(self.high < cut, self.guard, 1.0), p)
+        return np.where(self.few, np.where(cut - self.high > self.grain, self.guard, 1.0), p)
 
     def interval(self, level: float) -> tuple[Array, Array]:
         """Ends of the interval for the mean that is missed with probability `level` on each side."""

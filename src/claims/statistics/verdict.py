@@ -122,7 +122,8 @@ class ErrorStatement:
 
     `wrong` = alpha * tested bounds the expected number of wrong verdicts in each direction; `false_discovery` = wrong /
     supported is the share of the supported that may be false (NaN without any). `selected` are the claims that the
-    method of Benjamini and Hochberg selects, None where so many are supported that it would change nothing.
+    method of Benjamini and Hochberg selects, None where so many are supported that it would change nothing; an invalid
+    one counts among the tested and is never selected.
     """
 
     tested: int
@@ -140,7 +141,8 @@ def error_statement(records: Iterable[Published], alpha: float = 0.01, rate: flo
     wrong = alpha * len(tested)
     selected: tuple[str, ...] | None = None
     if tested and rate * len(supported) < alpha * len(tested):
-        p = np.array([1.0 if math.isnan(record.p_hold) else record.p_hold for record in tested])
+        unknown = [record.label == "invalid" or math.isnan(record.p_hold) for record in tested]
+        p = np.where(unknown, 1.0, [record.p_hold for record in tested])
         ranked = np.sort(p)  # not from scipy.stats, whose import takes longer than most runs with nothing to compute
         small = ranked[ranked <= rate * np.arange(1, len(p) + 1) / len(p)]
         most = small.max(initial=-1)
