@@ -394,6 +394,7 @@ def accuracy_by_order(
     *,
     data: str = "generated",
     n_train: int = 800,
+    n_valid: int = 400,
     n_test: int = 1000,
     n_informative: int = 15,
     n_classes: int = 3,
@@ -402,51 +403,71 @@ def accuracy_by_order(
     rate: float = 0.001,
     size: int = 32,
     epochs: int = 12,
+    halvings: int = 0,
     ordered: bool = True,
 ) -> dict[str, np.ndarray]:
     """Accuracy on test rows after as many steps with rows from easy to hard and in random order, in [0, 1].
 
     A row's difficulty is its loss under networks of the same kind trained on the other half of the training rows in
-    random order. All arms start at the same weights and take as many minibatches with Adam.
+    random order. All arms start at the same weights and may take as many minibatches with Adam; how many each
+    takes, validation rows tell.
 
     Args:
         seeds: Each draws data, weights and minibatches of one replicate.
         data: `generated` or `digits`.
         n_train: Training rows.
+        n_valid: Validation rows.
         n_test: Test rows.
         n_informative: Columns of 20 generated that carry the classes.
         n_classes: Classes; 10 for digits.
-        flip_y: Share of generated rows whose class is drawn at random, test rows included.
+        flip_y: Share of generated rows whose class is drawn at random, but for test rows, which keep the true one.
         hidden: Units per hidden layer.
         rate: Learning rate.
         size: Rows of a minibatch.
-        epochs: Passes over the training rows, as many steps for every arm; a multiple of 3.
+        epochs: Passes over the training rows; their halves must be multiples of 3.
+        halvings: How often they are halved for shorter trainings, among which an arm chooses too; each scores its rows.
         ordered: Whether difficulties order the rows; if not, random numbers do.
 
     Returns:
         `staged`: three stages with the easiest third, two thirds and all rows, shuffled within each. `sorted`: every
         epoch from the easiest row to the hardest. `shuffled`: random order. `reversed`: stages from the hardest.
     """
-    shape = {"n_features": 20, "n_informative": n_informative, "n_classes": n_classes, "flip_y": flip_y}
-    train, test = networks.classification(seeds, (n_train, n_test), data, **shape)
+    shape = {"n_features": 20, "n_informative": n_informative, "n_classes": n_classes, "flip_y": 0.0}
+    train, valid, test = networks.classification(seeds, (n_train, n_valid, n_test), data, **shape)
+    if data == "generated":
+        rngs = networks.generators(seeds, networks.SPLIT)
+        train, valid = (_with_wrong_classes(rngs, part, n_classes, flip_y) for part in (train, valid))
     net = multilayer(train[0].shape[2], hidden, n_classes)
-    start, n_steps = layers.initial(net, seeds), n_train // size * epochs
-    if ordered:
-        hardness = _hardness(net, seeds, start, train, size, n_steps, rate)
-    else:
-        hardness = np.stack([rng.random(n_train) for rng in networks.generators(seeds, networks.MASKS)])
-    order = hardness.argsort(axis=1)
-    plans = {
-        "staged": _stages(seeds, order, size, n_steps),
-        "sorted": _every_epoch(order, size, n_steps),
-        "shuffled": networks.batches(seeds, n_train, size, n_steps),
-        "reversed": _stages(seeds, order[:, ::-1], size, n_steps),
-    }
+    start = layers.initial(net, seeds)
+    found: dict[str, list[list[np.ndarray]]] = {}
+    for halved in range(halvings + 1):
+        n_steps = n_train // size * (epochs // 2**halved)
+        if ordered:
+            hardness = _hardness(net, seeds, start, train, size, n_steps, rate)
+        else:
+            hardness = np.stack([rng.random(n_train) for rng in networks.generators(seeds, networks.MASKS)])
+        order = hardness.argsort(axis=1)
+        plans = {
+            "staged": _stages(seeds, order, size, n_steps),
+            "sorted": _every_epoch(order, size, n_steps),
+            "shuffled": networks.batches(seeds, n_train, size, n_steps),
+            "reversed": _stages(seeds, order[:, ::-1], size, n_steps),
+        }
+        for arm, steps in plans.items():
+            (fit,) = training.fit(net, start, train, steps, [rate], optimizer="adam")
+            found.setdefault(arm, []).append([training.accuracy(net, fit, rows) for rows in (valid, test)])
     outcomes = {}
-    for arm, steps in plans.items():
-        (fit,) = training.fit(net, start, train, steps, [rate], optimizer="adam")
-        outcomes[arm] = training.accuracy(net, fit, test)
+    for arm, lengths in found.items():
+        by_length = np.array(lengths)
+        outcomes[arm] = by_length[by_length[:, 0].argmax(axis=0), 1, np.arange(len(seeds))]
     return outcomes
+
+
+def _with_wrong_classes(rngs: Sequence[np.random.Generator], rows: Rows, n_classes: int, share: float) -> Rows:
+    count = rows[1].shape[1]
+    wrong = np.stack([rng.random(count) < share for rng in rngs])
+    drawn = np.stack([rng.integers(n_classes, size=count) for rng in rngs])
+    return rows[0], torch.from_numpy(np.where(wrong, drawn, rows[1].numpy()))
 
 
 def _hardness(
