@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from claims.statistics.course import Step, course, states
-from claims.statistics.criteria import complete, curve_names, outcome_names, tree
+from claims.statistics.criteria import curve_names, outcome_names, tree
 from claims.statistics.judge import planned_looks
+from claims.statistics.kinds import complete
 from claims.statistics.verdict import LABELS, verdict_codes
 
 LOOKS = (8, 16, 32, 64, 128)

@@ -16,8 +16,9 @@ from scipy import stats
 from claims import evidence, schema, statistics, worker
 from claims.fingerprint import PACKAGE
 from claims.job import Job, Result
-from claims.runner import ClaimRun, Settings, Suite
+from claims.runner import ClaimRun, Settings
 from claims.store import Store
+from claims.suite import Suite
 
 SETTINGS = Settings(base_seed=20240229)
 """The standard profile; the base seed was fixed before the first run."""

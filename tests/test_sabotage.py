@@ -19,8 +19,9 @@ from sklearn import linear_model
 
 from benchmarks import proof
 from claims import evidence, schema
-from claims.runner import ClaimRun, Suite
+from claims.runner import ClaimRun
 from claims.store import Store
+from claims.suite import Suite
 from experiments import (
     calibration,
     clustering,

@@ -170,11 +170,10 @@ def test_the_database_is_in_wal_mode_and_experiments_are_of_machine_learning(sto
 def test_the_same_evidence_again_is_another_run_without_a_word(store, client, capfd):
     experiment = client.get_experiment_by_name("search").experiment_id
     client.delete_experiment(experiment)  # as by a click in the browser
-    write(store, [record("grid", "search")], exploratory=True, notes={"search/grid": "*mine*"})
+    write(store, [record("grid", "search")], exploratory=True)
     assert capfd.readouterr() == ("", "")
     found = client.search_runs([experiment], "attributes.run_name = 'grid'")
     assert {run.data.tags["exploratory"] for run in found} == {"true", "false"}
-    assert "*mine*" in {run.data.tags["mlflow.note.content"] for run in found}
 
 
 def test_a_cost_that_nobody_knows_is_left_out(store, client):

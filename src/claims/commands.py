@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from claims import authoring, contract, evidence, plan, reproduction, schema, tracking
+from claims import acceptance, authoring, contract, evidence, plan, reproduction, schema, tracking
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
@@ -275,7 +275,7 @@ def _undeclared(session: Session, claim: Claim, committed: Evidence) -> Iterator
     """What is wrong where the declaration is no longer that of the evidence."""
     declaration = plan.declaration(claim, session.settings.alpha, looks_of(claim, session.settings))
     try:
-        reproduction.refuse_undeclared(declaration, committed, claim)
+        acceptance.refuse_undeclared(declaration, committed, claim)
     except ClaimsError as error:
         yield str(error)
 
@@ -290,7 +290,7 @@ def accept(args: argparse.Namespace) -> int:
     folders = (places.reproduction("standard"), places.reports)
     known = {path for path in claims for folder in folders if (folder / "evidence" / f"{path}.json").is_file()}
     paths = [path for path in claims if args.patterns or path in known]
-    changed = reproduction.accept(paths, claims, places, session.settings, session.files)
+    changed = acceptance.accept(paths, claims, places, session.settings, session.files)
     report.build(places.reports, session.guide)
     for path in changed:
         say(f"accepted {path}")

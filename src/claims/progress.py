@@ -3,7 +3,6 @@
 import math
 import sys
 from collections.abc import Container, Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console, JustifyMethod
@@ -38,7 +37,6 @@ class Shown:
     def __init__(self, console: Console, total: int) -> None:
         """Prepares the display for `total` claims."""
         self.console, self.total, self.finished, self.replicates = console, total, 0, 0
-        self.runs: list[ClaimRun] = []
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(), TimeRemainingColumn(),
@@ -50,9 +48,7 @@ class Shown:
         self.bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
     def told(self, run: ClaimRun | None) -> None:

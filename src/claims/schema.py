@@ -10,7 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from claims.errors import ClaimsError, nearest
-from claims.statistics.criteria import FREE, KINDS, NAMES, REQUIRED, WORDS
+from claims.statistics.kinds import FREE, KINDS, NAMES, REQUIRED, WORDS
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 RULES = {

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from claims.statistics.criteria import Group, Leaf, Tree, complete, describe, leaves, tree
+from claims.statistics.criteria import Group, Leaf, Tree, describe, leaves, tree
+from claims.statistics.kinds import complete
 
 Outcomes = dict[str, np.ndarray]
 RUN = {

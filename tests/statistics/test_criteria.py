@@ -16,7 +16,8 @@ from claims.statistics import (
     statistical,
 )
 from claims.statistics.course import leaf_looks
-from claims.statistics.criteria import KINDS, Group, Leaf, leaf_criteria, leaves, own_test, tree
+from claims.statistics.criteria import Group, Leaf, leaf_criteria, leaves, own_test, tree
+from claims.statistics.kinds import KINDS
 
 INF = math.inf
 LOOKS = (8, 16, 32, 64, 128)

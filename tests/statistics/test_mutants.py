@@ -27,9 +27,10 @@ from benchmarks import calibration as real_calibration
 
 HERE = Path(__file__).parent
 PACKAGE = Path(claims.statistics.__file__).parent
-MODULES = ("tests", "criteria", "course", "reasons", "judge", "verdict", "controls", "margins")
+MODULES = ("tests", "kinds", "criteria", "course", "reasons", "judge", "verdict", "controls", "margins")
 BATTERY = {
     "tests": ("test_pvalues", "test_judge", "test_margins"),
+    "kinds": ("test_criteria", "test_judge", "test_margins"),
     "criteria": ("test_criteria", "test_judge", "test_margins"),
     "course": ("test_judge", "test_margins", "test_criteria"),
     "reasons": ("test_judge",),
@@ -89,7 +90,7 @@ REASONS = {
         "judge.broken_reason: record.rows -> record.failed in `record.failed == record.rows >= record.planned[0]`",
         "judge.recorded: ok.size < planned[-1] -> ok.size <= planned[-1] in "
         "`ok.size < planned[-1] and all((leaf.test == 'exact' for leaf in par...`",
-        "criteria._check_whole: single, pair = ({'outcome', 'value'} & set(filled), {'a', 'b'} & se... -> "
+        "kinds._check_whole: single, pair = ({'outcome', 'value'} & set(filled), {'a', 'b'} & se... -> "
         "single, pair = ({'a', 'b'} & set(filled), {'outcome', 'value'} & se...",
         "criteria._identity: 'a' -> 'b' in `'a' in c`",
         "margins.farthest_same: offsets < span -> offsets <= span in `offsets[offsets < span]`",
@@ -107,7 +108,7 @@ REASONS = {
     "the size of a grid or list that is large enough either way, or the scale of a rank": [
         "tests.sign_count: 1 -> 2 in `sizes.max() + 1`",
         "tests.by_look: 0 -> 1 in `default=0`",
-        "criteria._nearest: 1 -> 2 in `n=1`",
+        "kinds._nearest: 1 -> 2 in `n=1`",
         "margins.farthest_same: 1.0 -> 2.0 in `max(abs(start), 1.0)`",
         "judge.deciding: 1 -> 2 in `1 if node.op == 'all' else -1`",
         "judge.deciding: 1 -> 2 in `-1`",

@@ -1,7 +1,6 @@
 """Decision engine: from outcomes and a criterion to p-values, labels and verdicts. Imports numpy and scipy only."""
 
 from claims.statistics.criteria import (
-    complete,
     curve_names,
     describe,
     fails_for_equal_arms,
@@ -10,6 +9,7 @@ from claims.statistics.criteria import (
     statistical,
 )
 from claims.statistics.judge import Judgement, LeafResult, Look, Standing, judge, planned_looks
+from claims.statistics.kinds import complete
 from claims.statistics.margins import MarginRange, Series, sensitivity
 from claims.statistics.verdict import (
     ErrorStatement,

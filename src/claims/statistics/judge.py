@@ -13,12 +13,10 @@ import numpy as np
 
 from claims.statistics.course import MEDIAN_FROM, Course, Step, course, leaf_looks, powers, states, tree_p_values
 from claims.statistics.criteria import (
-    Criterion,
     Group,
     Leaf,
     Outcomes,
     Tree,
-    complete,
     curve_names,
     leaf_criteria,
     leaves,
@@ -27,6 +25,7 @@ from claims.statistics.criteria import (
     statistical,
     tree,
 )
+from claims.statistics.kinds import Criterion, complete
 from claims.statistics.reasons import (
     DETERMINISTIC_BELOW,
     failing_reason,

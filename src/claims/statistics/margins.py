@@ -10,8 +10,9 @@ import numpy as np
 
 from claims.statistics.controls import behaves
 from claims.statistics.course import Block, blocks, saturated_leaves, tree_p_values
-from claims.statistics.criteria import Criterion, complete, curve_names, floor, leaves, tree
+from claims.statistics.criteria import curve_names, leaves, tree
 from claims.statistics.judge import Judgement, judge, recorded
+from claims.statistics.kinds import Criterion, complete, floor
 from claims.statistics.tests import Array
 from claims.statistics.verdict import verdict
 

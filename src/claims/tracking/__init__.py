@@ -23,7 +23,6 @@ def mirror(
     revision: str,
     claim_files: Mapping[str, Path],
     figures: Mapping[str, bytes] | None = None,
-    notes: Mapping[str, str] | None = None,
     exploratory: bool = False,
     suite: Mapping[str, Any] | None = None,
 ) -> None:
@@ -40,7 +39,6 @@ def mirror(
         revision: Revision of the project's code.
         claim_files: Claim files.
         figures: SVG or PNG.
-        notes: Markdown, in place of `note(evidence)`.
         exploratory: The claims were overridden, so that these runs say nothing on the committed reports.
         suite: Numbers and texts on the execution, nested or not. `counts` ({verdict: claims}), `cpu_seconds` and
             `replicates` are taken from `evidences` and `runs` where they are missing.
@@ -59,7 +57,7 @@ def mirror(
         for record in evidences:
             path = path_of(record)
             files = files_of(record, claim_files.get(path), (figures or {}).get(path))
-            tags = shared | {"mlflow.note.content": (notes or {}).get(path) or note(record)}
+            tags = shared | {"mlflow.note.content": note(record)}
             links[path] = writer.write(claim_run(record, runs.get(path, {}), tags, files))
         if suite is not None:
             writer.write(suite_run(evidences, runs, shared, suite, links))
