@@ -329,6 +329,18 @@ def test_controls_shorten_the_range_on_their_own_side() -> None:
     assert high == pytest.approx(free[1], rel=2e-3)
 
 
+def test_an_undecided_control_is_held_against_what_would_hold_at_that_margin() -> None:
+    """Where the margin is so low that a faint effect holds, a control that may be as large is too weak."""
+    faint = {name: 0.05 * values for name, values in outcomes(1, effect=10.0).items()}
+    conditions = {"strong": outcomes(0, effect=4.0), "faint": faint}
+    control = Series({name: 0.4 * v for name, v in outcomes(2, n=32).items()}, (8, 16, 32), duty="negative")
+    wide = judge(DIFF, control.outcomes, looks=control.looks, alpha=0.01, close=0.01)
+    found = judge(DIFF | {"margin": 0.45}, faint, looks=LOOKS, alpha=0.01, close=0.005)
+    assert wide.low < found.low < found.estimate < wide.high < 0.8
+    low, _ = span(DIFF | {"margin": 0.8}, conditions, "can", controls=[control])
+    assert low == pytest.approx(found.low, abs=0.01)
+
+
 def test_broken_controls_and_conditions_leave_nothing_to_change() -> None:
     """A broken control misbehaves at any margin; one that has not begun is undecided at any."""
     conditions = {"one": outcomes(0, effect=4.0)}
