@@ -12,7 +12,7 @@ LAYERS = (
     ("commands",),
     ("session", "authoring"),
     ("unchanged",),
-    ("acceptance", "reproduction", "progress", "contract", "tracking", "report", "tryout", "stability"),
+    ("acceptance", "audit", "reproduction", "progress", "contract", "tracking", "report", "tryout", "stability"),
     ("evidence", "suite"),
     ("runner",),
     ("engine",),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from claims import contract, evidence, guide, plan, schema, statistics, worker
+from claims import audit, contract, evidence, guide, plan, schema, statistics, worker
 from claims.fingerprint import trial_sha256
 from claims.runner import Settings, outcome_arrays
 from claims.schema import plain
@@ -66,7 +66,7 @@ def test_evidence_belongs_to_its_claim_file_and_trial(path):
 
 @pytest.mark.parametrize("path", EVIDENCE)
 def test_evidence_is_what_its_stored_outcomes_give(path):
-    assert list(evidence.judged_again(evidence.read(EVIDENCE[path]))) == []
+    assert list(audit.judged_again(evidence.read(EVIDENCE[path]))) == []
 
 
 @pytest.mark.parametrize("path", EVIDENCE)

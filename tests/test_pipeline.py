@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from claims import evidence
+from claims import audit, evidence
 
 
 def evidence_of(project, id, profile="standard"):
@@ -76,23 +76,23 @@ def test_the_same_bytes_whatever_the_workers(project, trial):
 def test_evidence_is_judged_again_from_its_file_and_catches_an_edit(plain):
     plain.run("reproduce")
     record = evidence_of(plain, "plain")
-    assert list(evidence.judged_again(record)) == []
+    assert list(audit.judged_again(record)) == []
     for field, value in (("estimate", 9.0), ("label", "fails"), ("n", 7)):
         edited = json.loads(json.dumps(record))
         edited["conditions"][0][field] = value
-        assert list(evidence.judged_again(edited)), field
+        assert list(audit.judged_again(edited)), field
     edited = json.loads(json.dumps(record))
     edited["conditions"][0]["outcomes"]["treated"][0] += 0.5
-    assert list(evidence.judged_again(edited))
+    assert list(audit.judged_again(edited))
     edited = json.loads(json.dumps(record))
     edited["verdict"]["label"] = "refuted"
-    assert list(evidence.judged_again(edited))
+    assert list(audit.judged_again(edited))
     edited = json.loads(json.dumps(record))
     edited["declaration"]["criterion"]["margin"] = 0.1
-    assert list(evidence.judged_again(edited))
+    assert list(audit.judged_again(edited))
     edited = json.loads(json.dumps(record))
     edited["sensitivity"][0]["high"] += 0.1
-    assert [told.partition(":")[0] for told in evidence.judged_again(edited)] == ["claim.sensitivity"]
+    assert [told.partition(":")[0] for told in audit.judged_again(edited)] == ["claim.sensitivity"]
 
 
 def test_a_changed_declaration_needs_a_revision_which_draws_fresh_seeds(plain, seen):

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks import proof
-from claims import evidence, plan, schema
+from claims import audit, plan, schema
 from claims.errors import ClaimsError
 
 TRIALS = '''
@@ -115,10 +115,10 @@ def test_a_control_decides_whether_the_verdict_stands(name, folder, tmp_path):
 
 def test_a_control_made_to_pass_in_the_file_is_noticed(folder, tmp_path):
     record = ran(folder, claim({"shift": 2.0}, {"shift": 2.0}), tmp_path)
-    assert list(evidence.judged_again(record)) == []
+    assert list(audit.judged_again(record)) == []
     record["controls"][0]["passes"] = True
     record["verdict"] |= {"label": "supported", "reason": ""}
-    assert list(evidence.judged_again(record)) == ["none.passes: the stored outcomes give False, the file says True"]
+    assert list(audit.judged_again(record)) == ["none.passes: the stored outcomes give False, the file says True"]
 
 
 def test_a_control_that_comes_out_wrong_is_run_again_with_seeds_of_its_own(folder, tmp_path):
@@ -133,7 +133,7 @@ def test_resplits_of_one_data_set_have_one_look_in_controls_too(folder, tmp_path
     record = ran(folder, claim({"shift": 4.0, "real": "population"}, {"shift": 1.0}), tmp_path)
     assert [record["conditions"][0]["n"], record["controls"][0]["n"]] == [32, 32]
     assert record["controls"][0]["planned"] == [32]
-    assert list(evidence.judged_again(record)) == []
+    assert list(audit.judged_again(record)) == []
 
 
 def test_a_condition_without_a_single_outcome_is_broken(folder, tmp_path):
@@ -142,7 +142,7 @@ def test_a_condition_without_a_single_outcome_is_broken(folder, tmp_path):
         place.mkdir()
         record = ran(folder, claim({"fault": "raises", **real}, {"fault": "", "shift": -9.0}), place)
         assert record["verdict"]["reason"] == "too many trials failed in only"
-        assert list(evidence.judged_again(record)) == []
+        assert list(audit.judged_again(record)) == []
 
 
 @pytest.mark.parametrize(
@@ -159,18 +159,18 @@ def test_outcomes_that_cannot_be_judged_are_told_with_their_claim(folder, tmp_pa
 
 def test_strongly_skewed_differences_are_told(folder, tmp_path):
     record = ran(folder, claim({"shift": 0.5}, {"shift": -1.0}), tmp_path)
-    assert list(evidence.skewed(record)) == []
+    assert list(audit.skewed(record)) == []
     values = record["conditions"][0]["outcomes"]["a"]
     values[3] = float("nan")
     values[5] = 40.0
     assert len(values) >= 32
-    (told,) = evidence.skewed(record)
+    (told,) = audit.skewed(record)
     assert told == f"only: a - b has a skewness of {stats.skew(np.delete(values, 3), bias=False):.1f}"
     record["conditions"][0]["outcomes"] = {"a": values[:15], "b": [0.0] * 15}
-    assert list(evidence.skewed(record)) == []
+    assert list(audit.skewed(record)) == []
     record["declaration"]["criterion"] = {"kind": "winrate", "a": "a", "b": "b", "above": 0.5}
     record["conditions"][0]["outcomes"] = {"a": values, "b": [0.0] * len(values)}
-    assert list(evidence.skewed(record)) == []
+    assert list(audit.skewed(record)) == []
 
 
 # One arm in the place of all ---------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def test_equal_arms_at_the_margin_are_left_undecided(name, folder, tmp_path):
     assert control["planned"][-1] == 32
     known = "the criterion is undecided where the arms are alike"
     assert (control["passes"], control["why"] == known) == (True, name == "same-arm-twice")
-    assert list(evidence.judged_again(record)) == []
+    assert list(audit.judged_again(record)) == []
 
 
 def test_a_name_taken_in_the_file_is_left_alone():
@@ -232,4 +232,4 @@ def test_an_arm_that_beats_itself_makes_the_verdict_invalid(folder, tmp_path, bo
     assert (control["name"], control["passes"], record["verdict"]["label"]) == ("same-arm-twice", not bonus, label)
     assert control["rerun"] == bool(bonus)
     assert ("same-arm-twice: the criterion holds" in record["verdict"]["reason"]) == bool(bonus)
-    assert list(evidence.judged_again(record)) == []
+    assert list(audit.judged_again(record)) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from claims import acceptance, authoring, contract, evidence, plan, reproduction, schema, tracking
+from claims import acceptance, audit, authoring, contract, evidence, plan, reproduction, schema, tracking
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
@@ -261,7 +261,7 @@ def check(args: argparse.Namespace) -> int:
     for path, record in committed.items():
         if trial_sha256(claims[path].trial) != record["trial_sha256"]:
             say(f"{path}: the trial changed since its evidence; a run tells whether its outcomes did")
-        for told in evidence.skewed(record):
+        for told in audit.skewed(record):
             say(f"{path}: {told}: errors at the margin are likelier than alpha; consider ratio, winrate or a median")
     if args.run:
         contract.refuse_broken_modules(claims.values())

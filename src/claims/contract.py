@@ -32,8 +32,7 @@ def checked(path: Path, guide: Guide) -> Claim:
     Raises:
         ClaimsError: One line per fault, each with field, rule, value and next step.
     """
-    claim = schema.load(path)
-    return accepted(claim, guide)
+    return accepted(schema.load(path), guide)
 
 
 def accepted(claim: Claim, guide: Guide) -> Claim:

@@ -1,4 +1,4 @@
-"""The frozen record behind a verdict: assembled from a finished run, kept as JSON, judged again from the file alone."""
+"""The frozen record behind a verdict: assembled from a finished run, kept as JSON; see `claims.audit`."""
 
 import dataclasses
 import json
@@ -17,13 +17,8 @@ from claims.errors import ClaimsError
 from claims.fingerprint import trial_sha256, versions
 from claims.runner import CellRun, ClaimRun, population
 from claims.schema import Claim, plain
-from claims.statistics.controls import behaves
-from claims.statistics.criteria import leaves, tree
-from claims.statistics.tests import MeanSample
 
 FORMAT = 1
-# Skewness of differences that is told, from so many replicates on.
-SKEWED, SKEWED_FROM = 1.5, 16
 # Raised by hand when the decision engine could give another verdict from the same outcomes.
 ENGINE = "1"
 PASSING = ("hold_cp", "fail_cp", "standings")  # of a judgement what matters while a claim runs
@@ -66,7 +61,7 @@ def assemble(run: ClaimRun, committed: Evidence | None) -> Evidence:
         "clock": next((part["clock"] for part in statistics.leaf_criteria(run.rule) if "clock" in part), None),
         "alpha": settings.alpha,
         "looks": list(run.all_looks),
-        "verdict": {**dataclasses.asdict(verdict), **_validity(verdict, conditions, controls)},
+        "verdict": {**dataclasses.asdict(verdict), **validity(verdict, conditions, controls)},
         "sensitivity": [],
         "conditions": conditions,
         "controls": controls,
@@ -98,7 +93,7 @@ def kind(rule: Mapping[str, Any]) -> str:
     return str(rule["kind"])
 
 
-def _validity(
+def validity(
     verdict: statistics.Verdict, conditions: Sequence[Mapping[str, Any]], controls: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
     """Label and reason of the verdict once controls and failed trials are taken into account."""
@@ -163,15 +158,15 @@ def sensitivity(evidence: Evidence) -> list[dict[str, Any]]:
     """Range of each margin with the same verdict, from the stored outcomes."""
     found = statistics.sensitivity(
         evidence["declaration"]["criterion"],
-        {c["name"]: _series(c, evidence["looks"]) for c in evidence["conditions"]},
-        [_series(c, c["planned"], plan.duty(c["role"], c["name"])) for c in evidence["controls"]],
+        {c["name"]: series(c, evidence["looks"]) for c in evidence["conditions"]},
+        [series(c, c["planned"], plan.duty(c["role"], c["name"])) for c in evidence["controls"]],
         quantifier=evidence["quantifier"],
         alpha=evidence["alpha"],
     )
     return [dataclasses.asdict(one) for one in found]
 
 
-def _series(record: Mapping[str, Any], looks: Sequence[int], duty: str = "") -> statistics.Series:
+def series(record: Mapping[str, Any], looks: Sequence[int], duty: str = "") -> statistics.Series:
     """The stored outcomes of a condition or control."""
     outcomes = {name: np.asarray(values, dtype=float) for name, values in record["outcomes"].items()}
     return statistics.Series(outcomes, looks, population(record["real"], outcomes), duty)
@@ -185,73 +180,6 @@ def _previous(claim: Claim, committed: Evidence | None) -> list[dict[str, Any]]:
         record = {key: committed[key] for key in ("declaration", "trial_sha256", "verdict", "versions")}
         earlier.append({**record, "revision": len(committed["revisions"])})
     return earlier
-
-
-def judged_again(evidence: Evidence) -> Iterator[str]:
-    """Differences between what a record says and what its own stored outcomes give: none for an honest record."""
-    rule, alpha = statistics.complete(evidence["declaration"]["criterion"]), evidence["alpha"]
-    conditions, controls = evidence["conditions"], evidence["controls"]
-    found = [_judgement(rule, record, evidence["looks"], alpha, alpha / len(conditions)) for record in conditions]
-    verdict = statistics.verdict(
-        [c["name"] for c in conditions], [j.ph for j in found], [j.pf for j in found], evidence["quantifier"], alpha
-    )
-    for record, judgement in zip(conditions, found, strict=True):
-        label = condition_label(record["name"], verdict)
-        yield from _differences(record["name"], record, {**dataclasses.asdict(judgement), "label": label})
-    names = {*verdict.holds, *verdict.holds_star}
-    holding = [judgement for record, judgement in zip(conditions, found, strict=True) if record["name"] in names]
-    for record in controls:
-        judgement = _judgement(rule, record, record["planned"], alpha, alpha)
-        passes, why = behaves(rule, plan.duty(record["role"], record["name"]), judgement, alpha, holding)
-        label = statistics.label(judgement.ph, judgement.pf, alpha)
-        again = {**dataclasses.asdict(judgement), "label": label, "passes": passes, "why": why}
-        yield from _differences(record["name"], record, again)
-    again = {**dataclasses.asdict(verdict), **_validity(verdict, conditions, controls)}
-    yield from _differences("verdict", evidence["verdict"], again)
-    yield from _differences("claim", evidence, {"sensitivity": sensitivity(evidence)})
-    if plan.sha256(plain(evidence["declaration"])) != evidence["declaration_sha256"]:
-        yield "declaration_sha256: does not match the declaration in the file"
-
-
-def _judgement(
-    rule: Mapping[str, Any], record: Mapping[str, Any], looks: Sequence[int], alpha: float, close: float
-) -> statistics.Judgement:
-    """A condition or control judged from its stored outcomes."""
-    one = _series(record, looks)
-    return statistics.judge(
-        rule, one.outcomes, looks=one.looks, alpha=alpha, close=close, population=one.population
-    )  # fmt: skip
-
-
-def _differences(name: str, record: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in plain(again).items():
-        if key in record and not _same(value, plain(record[key])):
-            yield f"{name}.{key}: the stored outcomes give {value}, the file says {record[key]}"
-
-
-def skewed(evidence: Evidence) -> Iterator[str]:
-    """Conditions whose differences are so skewed that an error at the margin is likelier than alpha."""
-    rule = statistics.complete(evidence["declaration"]["criterion"])
-    for condition in evidence["conditions"]:
-        outcomes = _series(condition, ()).outcomes
-        points = {name: outcomes[name].shape[1] for name in statistics.curve_names(rule)}
-        for leaf in leaves(tree(rule, points)):
-            x = leaf.score(outcomes)
-            x = x[np.isfinite(x)]
-            skew = float(MeanSample.of(x).skew) if leaf.kind in ("diff", "best") and x.size >= SKEWED_FROM else 0.0
-            if abs(skew) > SKEWED:
-                yield f"{condition['name']}: {leaf.name} has a skewness of {skew:.1f}"
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Equal, numbers to nine digits: scipy's last digits differ between processors."""
-    if isinstance(a, float | int) and isinstance(b, float | int):
-        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-300)
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return bool(a == b)
 
 
 def cost(run: ClaimRun, workers: int, commit: str, date: str) -> dict[str, Any]:
@@ -297,8 +225,7 @@ def read(path: Path) -> Evidence:
         raise ClaimsError(
             f"{path}: cannot be read ({error}); restore it from version control, or run the claim again"
         ) from None
-    return {key: _numbers(value) if key in NUMERIC else value
-            for key, value in content.items()}  # fmt: skip
+    return {key: _numbers(value) if key in NUMERIC else value for key, value in content.items()}
 
 
 def _numbers(value: Any) -> Any:
