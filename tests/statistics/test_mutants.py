@@ -75,6 +75,7 @@ REASONS = {
     ],
     "an upper limit of 1 or more is the same to a minimum with 1": [
         "verdict.verdict: 1.0 -> 2.0 in `np.where(np.isnan(p), 1.0, p)`",
+        "verdict.error_statement: 1.0 -> 2.0 in `np.where(unknown, 1.0, [record.p_hold for record in tested])`",
         "course.Block.p_values: 1.0 -> 2.0 in `np.where(np.isfinite(lo), below_lo, 1.0)`",
         "course.Block.p_values: 1.0 -> 2.0 in `np.where(np.isfinite(hi), above_hi, 1.0)`",
         "course.Block.conditional_power: 1.0 -> 2.0 in `np.where(np.isfinite(lo), power(lo, 1), 1.0)`",
@@ -100,6 +101,7 @@ REASONS = {
         "course.Block.conditional_power: np.where(expected > z, 1.0, 0.0) -> np.where(1.0, expected > z, 0.0) in "
         "`np.where(share < 1, special.ndtr((expected - z) / ahead), np.where(...`",
     ],
+    "below every p-value, as is what stands in its place": ["verdict.error_statement: 1 -> 2 in `-1`"],
     "None and an empty text are as false as False": [
         "judge.inconsistent: return False -> return None",
         "judge.broken_reason: return '' -> return None",
