@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claims.report import words
+from claims.report import citing, words
 from claims.statistics import ErrorStatement
 from tests.report import records
 
@@ -256,7 +256,7 @@ def test_clean_text_is_one_line_without_control_or_override_signs(text):
 
 def test_bibtex_escapes_what_tex_would_read():
     e = {**records.supported(), "statement": r"50% of a_b & {c} cost $5 \x ~ ^ #."}
-    entry = words.bibtex(e, records.RUN, {"title": "T_1", "authors": "A & B"})
+    entry = citing.bibtex(e, records.RUN, {"title": "T_1", "authors": "A & B"})
     assert r"50\% of a\_b \& \{c\} cost \$5 \textbackslash{}x \textasciitilde{} \textasciicircum{} \#" in entry
     assert entry.count("{") == entry.count("}")
     assert "year = {2026}" in entry
@@ -264,7 +264,7 @@ def test_bibtex_escapes_what_tex_would_read():
 
 def test_citation_names_verdict_year_and_claim():
     edition = {"title": "Claims", "authors": "They", "version": "1.2"}
-    told = words.citation(records.refuted(), records.RUN, edition)
+    told = citing.citation(records.refuted(), records.RUN, edition)
     assert told.startswith("They (2026): It makes no difference")
     assert told.endswith("Verdict: refuted. Claims, version 1.2, claim tuning/random-equals-grid.")
-    assert words.citation(records.refuted(), None, edition).startswith("They: It makes")
+    assert citing.citation(records.refuted(), None, edition).startswith("They: It makes")

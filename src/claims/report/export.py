@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
-from claims.report import words
+from claims.report import citing, words
 from claims.report.words import Record
 
 EXPORTS = ("evidence.csv", "evidence.schema.json", "references.bib", "junit.xml", "ro-crate-metadata.json")
@@ -39,7 +39,7 @@ def evidence_csv(records: Sequence[Record]) -> str:
 
 def references_bib(records: Sequence[Record], runs: Mapping[str, Mapping[str, Record]], edition: Record) -> str:
     """A BibTeX entry for each claim."""
-    return "\n".join(words.bibtex(e, runs.get(e["topic"], {}).get(e["id"]), edition) for e in records)
+    return "\n".join(citing.bibtex(e, runs.get(e["topic"], {}).get(e["id"]), edition) for e in records)
 
 
 def junit_xml(records: Sequence[Record], runs: Mapping[str, Mapping[str, Record]]) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from claims.guide import Guide
-from claims.report import tables, words
+from claims.report import citing, tables, words
 from claims.report.tables import Table
 from claims.report.words import Record
 
@@ -66,8 +66,8 @@ def claim(evidence: Record, run: Record | None, guide: Guide | None, edition: Re
     again = [
         *("```console", f"make claim CLAIM={path}", "```", "", *_facts(tables.provenance(evidence, run))),
         *_facts([*tables.history(evidence), *tables.literature(evidence), *words.review(evidence)]),
-        *(f"- Files: {', '.join(files)}", "", escaped(words.citation(evidence, run, edition)), ""),
-        *("```bibtex", words.bibtex(evidence, run, edition).rstrip(), "```", ""),
+        *(f"- Files: {', '.join(files)}", "", escaped(citing.citation(evidence, run, edition)), ""),
+        *("```bibtex", citing.bibtex(evidence, run, edition).rstrip(), "```", ""),
     ]
     return [
         *(f"## {evidence['id']}", "", f"**{escaped(evidence['statement'])}**", "", verdict_line(evidence, run), ""),

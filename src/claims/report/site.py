@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from claims import evidence
 from claims.errors import ClaimsError
 from claims.guide import Guide, Part
-from claims.report import Changes, edition, export, read, tables, words, write
+from claims.report import Changes, citing, edition, export, read, tables, words, write
 from claims.report.sketch import sketch
 from claims.report.tables import Table
 from claims.report.words import Record
@@ -181,6 +181,7 @@ class Pages:
             run=run,
             tables=tables,
             words=words,
+            citing=citing,
             sentence=self.sentences[path],
             figure=_inline(self.files[f"figures/{path}.svg"], self.sentences[path]),
             code=self.code(e["trial"]),
