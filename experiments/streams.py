@@ -2,7 +2,11 @@
 
 import numpy as np
 from scipy.stats import ks_2samp
+from sklearn.linear_model import Perceptron, SGDClassifier
+from sklearn.naive_bayes import MultinomialNB
 
+from experiments.common import streams
+from experiments.common.data import bundled
 from experiments.common.real import table
 
 
@@ -83,3 +87,95 @@ def _stability_index(before: np.ndarray, now: np.ndarray, bins: int) -> float:
     ]
     expected, actual = (count / count.sum() for count in counts)
     return float(np.sum((actual - expected) * np.log(actual / expected)))
+
+
+def stream_accuracy(
+    seed: int,
+    *,
+    learner: str = "sgd",
+    data: str = "counts",
+    drift: str = "flip",
+    turned: float = 0.4,
+    before: int = 60,
+    after: int = 60,
+    batch: int = 50,
+    columns: int = 20,
+    wrong: float = 0.05,
+    updates: bool = True,
+) -> dict[str, float]:
+    """Accuracy on each new batch of a model that then learns it, and of one fitted to all rows before the change.
+
+    Counts have a mean of 2, or of 4 where their class raises them; each class raises one half of the columns.
+
+    Args:
+        seed: Draws stream and fits.
+        learner: A key of LEARNERS.
+        data: `counts`, or `digits`, whose rows (even against odd digits) are drawn with replacement.
+        drift: What changes: `flip`, the classes change names; `turn`, columns change sides; `inputs`, all counts become
+            half as many again and all images darker by a half, whatever the class; `balance`, from even classes to one
+            positive in ten; `none`.
+        turned: Share of the columns that change sides, in tenths.
+        before: Batches before the change.
+        after: Batches after it.
+        batch: Rows of a batch.
+        columns: Columns of counts, a multiple of 10.
+        wrong: Share of the labels that are wrong, in [0, 0.5).
+        updates: Whether the model goes on learning after the change.
+
+    Returns:
+        Accuracies in [0, 1]: `earlier`, mean of the last 20 batches before the change; `online` and `static`, over all
+        batches after it; `late`, of the model that goes on learning over the last 20 of these.
+    """
+    drawing, fitting, refitting = streams(seed, 3)
+    rng = np.random.default_rng(drawing)
+    stream = [_batch(rng, data, "none", batch, columns, wrong, turned) for _ in range(before)]
+    stream += [_batch(rng, data, drift, batch, columns, wrong, turned) for _ in range(after)]
+    if data == "counts" and learner != "naive-bayes":  # which takes no negative numbers; the others want centred ones
+        stream = [(X - 3.0, y) for X, y in stream]
+    model = LEARNERS[learner](fitting)
+    scores = []
+    for step, (X, y) in enumerate(stream):
+        scores.append(model.score(X, y) if step else np.nan)
+        if step < before or updates:
+            model.partial_fit(X, y, classes=[0, 1])
+    seen = [np.concatenate(part) for part in zip(*stream[:before], strict=True)]
+    static = LEARNERS[learner](refitting).fit(*seen)
+    return {
+        "earlier": float(np.mean(scores[before - 20 : before])),
+        "online": float(np.mean(scores[before:])),
+        "static": float(np.mean([static.score(X, y) for X, y in stream[before:]])),
+        "late": float(np.mean(scores[before:][-20:])),
+    }
+
+
+LEARNERS = {
+    "sgd": lambda seed: SGDClassifier(loss="log_loss", random_state=seed),
+    "perceptron": lambda seed: Perceptron(random_state=seed),
+    # what PassiveAggressiveClassifier, which is going out of use, is documented to be
+    "passive-aggressive": lambda seed: SGDClassifier(
+        loss="hinge", penalty=None, learning_rate="pa1", eta0=1.0, random_state=seed
+    ),
+    "naive-bayes": lambda seed: MultinomialNB(),
+}
+"""Classifiers that the guide lists for learning from a stream, with their defaults."""
+
+
+def _batch(
+    rng: np.random.Generator, data: str, drift: str, rows: int, columns: int, wrong: float, turned: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and classes, 0 or 1, of one batch."""
+    if data == "digits":
+        X, digit = bundled("digits")
+        weights = np.where(digit % 2 == 1, 0.1, 0.9) if drift == "balance" else np.ones(len(digit))
+        drawn = rng.choice(len(digit), rows, p=weights / weights.sum())
+        X, y = X[drawn], digit[drawn] % 2
+        X = X / 2 if drift == "inputs" else X
+    else:
+        y = (rng.random(rows) < (0.1 if drift == "balance" else 0.5)).astype(int)
+        side = np.arange(columns) % 2
+        if drift == "turn":
+            some = round(turned * columns)
+            side[:some] = 1 - side[:some]
+        X = rng.poisson(np.where(side == y[:, None], 4.0, 2.0) * (1.5 if drift == "inputs" else 1.0)).astype(float)
+    y = y ^ (rng.random(rows) < wrong) ^ (drift == "flip")
+    return X, y.astype(int)
