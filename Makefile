@@ -42,6 +42,7 @@ report: $(STAMP) ## build the pages from the committed evidence, and the site in
 
 verify: report ## build the pages and check that they are as committed
 	git diff --exit-code --stat reports/
+	@new=$$(git ls-files --others --exclude-standard reports/); test -z "$$new" || { echo "not committed: $$new"; exit 1; }
 
 ui: $(STAMP) ## MLflow in the browser: make ui [PORT=5000]
 	@$(BIN)/claims ui --port $(PORT)

@@ -5,8 +5,8 @@ from the same weights and see the same minibatches, so that they train the same 
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from benchmarks.measured import Measure, Plan, Row, in_turn, middle, ratios
-from experiments.common import networks
+from experiments.common import layers, networks, training
+from experiments.common.layers import Layer, chain, convolution, linear, recurrent, relu
 
 GOAL = 10.0
 TOLERANCE = 1e-4
@@ -43,17 +44,99 @@ class Setting:
 SETTINGS = (Setting((20, 32, 2), 32, 300), Setting((20, 64, 2), 32, 300), Setting((64, 128, 10), 32, 300))
 
 
+class Skip(nn.Sequential):
+    """What its modules give, added to what they are given."""
+
+    def forward(self, x: Any) -> Any:
+        """Of the shape of `x`."""
+        return x + super().forward(x)  # type: ignore[no-untyped-call]
+
+
+class Attention(nn.MultiheadAttention):
+    """Of rows to themselves."""
+
+    def forward(self, x: Any) -> Any:  # type: ignore[override]
+        """Of the shape of `x`, (rows, times, features)."""
+        return super().forward(x, x, x, need_weights=False)[0]
+
+
+class Times(nn.Sequential):
+    """Applies modules to rows with their times before their features, and keeps the last time."""
+
+    def forward(self, x: Any) -> Any:
+        """(rows, features) from (rows, features, times)."""
+        outs = super().forward(x.mT)  # type: ignore[no-untyped-call]
+        return (outs[0] if isinstance(outs, tuple) else outs)[:, -1]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Stacked layers, the same of torch with its tensors in the same order, and the shape of a row.
+
+    `replicates` is a block between two looks.
+    """
+
+    name: str
+    layer: Layer
+    module: Callable[[], nn.Module]
+    row: tuple[int, ...]
+    replicates: int = 32
+    steps: int = 60
+    rate: float = 0.02
+
+    def __str__(self) -> str:
+        """As on the page."""
+        return f"{self.name}, {self.replicates} networks"
+
+
+def _read_last(layer: Layer, module: Callable[[], nn.Module], features: int) -> tuple[Layer, Callable[[], nn.Module]]:
+    ours = chain(layer, layers.last, linear(features, 2))
+    return ours, lambda: nn.Sequential(Times(module()), nn.Linear(features, 2))
+
+
+def _encoder() -> nn.Module:
+    attention = Skip(nn.LayerNorm(16), Attention(16, 2, batch_first=True))
+    return nn.Sequential(attention, Skip(nn.LayerNorm(16), nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16)))
+
+
+KINDS = (
+    Kind("two normed layers of 32 units",
+         chain(linear(20, 32), layers.batch_norm(32), relu, linear(32, 32), layers.batch_norm(32), relu, linear(32, 2)),
+         lambda: nn.Sequential(nn.Linear(20, 32), nn.BatchNorm1d(32), nn.ReLU(),
+                               nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 2)), (20,)),
+    Kind("two convolutions on 8 x 8",
+         chain(convolution(1, 8), relu, layers.max_pool(), convolution(8, 16), relu, layers.flat, linear(256, 2)),
+         lambda: nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+                               nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 2)), (1, 8, 8)),
+    Kind("recurrent cells of 16 units, 20 times",
+         *_read_last(recurrent("rnn", 4, 16), lambda: nn.RNN(4, 16, batch_first=True), 16), (4, 20)),
+    Kind("gated recurrent cells of 16 units, 20 times",
+         *_read_last(recurrent("gru", 4, 16), lambda: nn.GRU(4, 16, batch_first=True), 16), (4, 20)),
+    Kind("long short-term memory of 16 units, 20 times",
+         *_read_last(recurrent("lstm", 4, 16), lambda: nn.LSTM(4, 16, batch_first=True), 16), (4, 20)),
+    Kind("a transformer's layer of 16 features, 20 times",
+         *_read_last(layers.encoder(16, 2, 32), _encoder, 16), (16, 20)),
+)  # fmt: skip
+
+
 def row(plan: Plan) -> Row:
-    """CPU of the loop over that of the batch, for small to middling networks."""
+    """CPU of the loop over that of the batch, for small to middling networks and each kind of layer."""
     measures, notes = [], []
-    for setting in SETTINGS:
-        size = Setting(setting.widths, 8, 40) if plan.quick else setting
-        given = material(size)
-        far = farthest(size)
+    sizes = [Setting(s.widths, 8, 40) if plan.quick else s for s in SETTINGS]
+    kinds = [replace(kind, replicates=8, steps=20) if plan.quick else kind for kind in KINDS]
+    dense, layered = (batch, loop, material), (batch_of_kind, loop_of_kind, material_of_kind)
+    arranged: list[tuple[Any, tuple[Any, Any, Any]]] = [(size, dense) for size in sizes]
+    arranged += [(kind, layered) for kind in kinds]
+    for size, (together, apart, made) in arranged:
+        given = made(size)
+        far = farthest(size, together, apart, made)
         if far > TOLERANCE:
             raise RuntimeError(f"{size}: batch and loop differ by {far:.1e} after {CHECKED_STEPS} steps")
-        arms = {"batch": lambda s=size, g=given: cpu(batch, s, g), "loop": lambda s=size, g=given: cpu(loop, s, g)}
-        cpu(batch, size, given)  # the first call pays for torch's start
+        arms = {
+            "batch": lambda s=size, g=given, t=together: cpu(t, s, g),
+            "loop": lambda s=size, g=given, t=apart: cpu(t, s, g),
+        }
+        cpu(together, size, given)  # the first call pays for torch's start
         seconds = in_turn(arms, plan.repeats)
         measures.append(
             Measure(f"CPU of a loop over seeds, {size}", "times the batch's", GOAL, "higher",
@@ -65,7 +148,8 @@ def row(plan: Plan) -> Row:
             f"differ by at most {far:.0e} of the largest."
         )
     settings = (
-        f"Adam, minibatches of {BATCH}, {SETTINGS[0].steps} steps, one thread, {ROWS} generated rows a replicate."
+        f"Minibatches of {BATCH}, one thread, {ROWS} generated rows a replicate. Dense networks: Adam, "
+        f"{SETTINGS[0].steps} steps; other kinds: momentum, {KINDS[0].steps} steps."
     )
     return Row("Networks trained together", tuple(measures), (settings, *notes))
 
@@ -126,9 +210,64 @@ def _network(widths: Sequence[int], weights: Sequence[torch.Tensor]) -> nn.Seque
     return network
 
 
-def farthest(setting: Setting) -> float:
-    """Largest difference of a weight after a few steps, as a share of the largest weight of its layer."""
-    few = Setting(setting.widths, 4, CHECKED_STEPS, setting.rate)
-    given = material(few)
-    pairs = zip(batch(few, **given), loop(few, **given), strict=True)
-    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
+def material_of_kind(kind: Kind) -> dict[str, Any]:
+    """Rows, initial weights and minibatches of every network."""
+    seeds = range(kind.replicates)
+    draw = np.random.default_rng(0)
+    x = torch.from_numpy(draw.normal(size=(kind.replicates, ROWS, *kind.row)).astype(np.float32))
+    return {
+        "rows": (x, (x.flatten(2).mean(2) > 0).long()),
+        "weights": layers.initial(kind.layer, seeds),
+        "steps": networks.batches(seeds, ROWS, BATCH, kind.steps),
+    }
+
+
+def batch_of_kind(kind: Kind, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
+    """Trained weights, first axis the replicate."""
+    trained = training.fit(kind.layer, weights, rows, steps, [kind.rate], momentum=0.9)[0]
+    return [tensor.detach() for tensor in trained]
+
+
+def loop_of_kind(kind: Kind, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
+    """The same, one network of torch after the other."""
+    made = [one_of_kind(kind, r, rows, weights, steps) for r in range(kind.replicates)]
+    return [torch.stack(tensors) for tensors in zip(*made, strict=True)]
+
+
+def one_of_kind(kind: Kind, replicate: int, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
+    """Weights of one network, trained in plain PyTorch."""
+    network = kind.module()
+    with torch.no_grad():
+        for tensor, start in zip(_tensors(network), weights, strict=True):
+            tensor.copy_(start[replicate].reshape(tensor.shape))
+    rule = torch.optim.SGD(network.parameters(), lr=kind.rate, momentum=0.9)
+    x, y = rows[0][replicate], rows[1][replicate]
+    for step in steps[:, replicate]:
+        rule.zero_grad()
+        loss: Any = nn.functional.cross_entropy(network(x[step]), y[step])
+        loss.backward()
+        rule.step()
+    return [
+        tensor.detach().reshape(start[replicate].shape)
+        for tensor, start in zip(_tensors(network), weights, strict=True)
+    ]
+
+
+def _tensors(network: nn.Module) -> list[torch.Tensor]:
+    """Parameters and running statistics, module by module."""
+    held: list[torch.Tensor] = []
+    for module in network.children():
+        if list(module.children()) and not isinstance(module, nn.MultiheadAttention):
+            held += _tensors(module)
+        else:
+            held += [*module.parameters(), *(buffer for buffer in module.buffers() if buffer.dim())]
+    return held
+
+
+def farthest(setting: Any, together: Any, apart: Any, made: Any) -> float:
+    """Root mean square difference of a tensor after a few steps, as a share of that of all weights; the largest."""
+    few = replace(setting, replicates=4, steps=CHECKED_STEPS)
+    given = made(few)
+    ours, theirs = together(few, **given), apart(few, **given)
+    size = torch.cat([tensor.flatten() for tensor in theirs]).square().mean().sqrt()
+    return max(float((a - b).square().mean().sqrt() / size) for a, b in zip(ours, theirs, strict=True))

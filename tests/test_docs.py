@@ -147,3 +147,16 @@ def test_an_editor_marks_a_wrong_criterion(criterion):
     assert not CHECK.is_valid({**WALKED, "criterion": criterion})
     assert CHECK.is_valid({**WALKED, "criterion": DIFF})
     assert CHECK.is_valid({**WALKED, "criterion": {"any": [DIFF, {"all": [IDENTITY]}]}})
+
+
+def findings():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"^\* \*\*(\w+)\*\*: .*?\(reports/([\w-]+)\.md#([\w-]+)\)", text, re.M | re.S)
+
+
+def test_the_front_page_tells_the_verdicts_of_the_evidence():
+    told = [(verdict, page.removesuffix("-claims"), name) for verdict, page, name in findings() if verdict.istitle()]
+    assert len(told) == 5
+    for verdict, topic, name in told:
+        found = evidence.read(ROOT / "reports" / "evidence" / topic / f"{name}.json")["verdict"]["label"]
+        assert found == verdict.lower(), name

@@ -352,3 +352,32 @@ def test_without_script_the_whole_table_is_there(built):
     assert len(re.findall(r"<tr data-id=", text)) == len(EVERY) + 1
     assert re.search(r'<form class="filters"[^>]* hidden>', text)
     assert "<tr hidden" not in text
+
+
+@pytest.mark.parametrize("page", ["index.html", "claim/tuning/random-beats-grid.html"])
+def test_the_keyboard_reaches_all_that_acts_and_sees_where_it_is(built, page):
+    script = """
+      const acts = "a[href], button, input, select, summary";
+      const all = [...document.querySelectorAll(acts)].filter((one) => one.checkVisibility());
+      const kept = all.filter((one) => one.tabIndex === 0);
+      const blind = [];
+      for (const one of kept) {
+        one.focus({focusVisible: true});
+        const style = getComputedStyle(one);
+        if (document.activeElement !== one || style.outlineStyle === "none" || style.outlineWidth === "0px")
+          blind.push(one.outerHTML.slice(0, 120));
+      }
+      const first = kept[0];
+      first.focus();
+      const box = first.getBoundingClientRect();
+      const mouse = [...document.querySelectorAll("[onclick], [data-sort]")]
+        .filter((one) => !one.matches(acts) && !one.querySelector(acts));
+      return {all: all.length, kept: kept.length, blind, mouse: mouse.length, skip: [first.className, box.left >= 0],
+        target: document.querySelector(first.getAttribute("href")) !== null};
+    """
+    told = browse(built, page, script)
+    assert told["all"] == told["kept"] > 10
+    assert told["blind"] == []
+    assert told["mouse"] == 0
+    assert told["skip"] == ["skip", True]
+    assert told["target"]

@@ -12,7 +12,7 @@ from claims.errors import ClaimsError
 from claims.evidence import write_text as write
 from claims.guide import Guide
 from claims.processes import mapped
-from claims.report import export, figures, markdown
+from claims.report import export, figures, markdown, picture
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ def _pages(
     for topic in sorted({e["topic"] for e in records}):
         group = [e for e in records if e["topic"] == topic]
         yield markdown.page_of(topic), markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
+    yield "badge.svg", picture.badge(records)
+    if guide:
+        yield "guide.svg", picture.of_guide(guide.coverage(records))
     yield "ro-crate-metadata.json", export.ro_crate(records, named)
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from claims import evidence
 from claims.errors import ClaimsError
 from claims.guide import Guide, Part
-from claims.report import Changes, citing, edition, export, read, tables, words, write
+from claims.report import Changes, citing, edition, export, picture, read, tables, words, write
 from claims.report.sketch import sketch
 from claims.report.tables import Table
 from claims.report.words import Record
@@ -58,7 +58,7 @@ def build(
         files |= Pages(records, runs, guide, edition(reports), files, code).all(
             _environments(reports, records), methods
         )
-        files |= {"search.js": _search(records), "badge.svg": badge(records)}
+        files |= {"search.js": _search(records), "badge.svg": picture.badge(records)}
         written = tuple(name for name, text in files.items() if write(site / name, text))
         old = [path for folder in FOLDERS for path in sorted((site / folder).rglob("*.*"))]
         gone = [path for path in old if path.relative_to(site).as_posix() not in files]
@@ -264,19 +264,6 @@ def _search(records: Sequence[Record]) -> str:
         names = [c["name"] for c in (*e["conditions"], *e["controls"])]
         found[_path(e)] = words.clean(" ".join([e["notes"], e["criterion_text"], e["trial"], *e["references"], *names]))
     return f"window.CLAIMS = {json.dumps(found, indent=0, sort_keys=True)};\n"
-
-
-def badge(records: Sequence[Record]) -> str:
-    """The counts as a small picture."""
-    told = tables.counted(records) or "none yet"
-    left, width = 56, 70 + round(6.3 * len(told))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="claims: {told}">'
-        f'<rect width="{width}" height="20" rx="3" fill="#0b5fa5"/>'
-        f'<rect width="{left}" height="20" rx="3" fill="#24292f"/>'
-        '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
-        f'<text x="8" y="14">claims</text><text x="{left + 7}" y="14">{told}</text></g></svg>\n'
-    )
 
 
 def _environments(reports: Path, records: Sequence[Record]) -> dict[str, Table]:
