@@ -15,6 +15,7 @@ from claims.fingerprint import trial_sha256
 from claims.runner import Settings, outcome_arrays
 from claims.schema import plain
 from claims.statistics.controls import exact_names
+from experiments.common import real
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = schema.files(ROOT / "conf")
@@ -62,6 +63,14 @@ def test_evidence_belongs_to_its_claim_file_and_trial(path):
     assert {key: record[key] for key in evidence.texts(claim)} == evidence.texts(claim)
     assert len(record["revisions"]) == len(claim.revisions)
     assert [c["name"] for c in record["conditions"]] == list(claim.conditions)
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_condition_on_real_data_says_so(path):
+    """Else its replicates would pass for draws from a population, and its intervals for statements about one."""
+    for cell in plan.written(schema.load(FILES[path])):
+        named = {*real.CLASSES, *real.NUMBERS} & {v for v in cell.parameters.values() if isinstance(v, str)}
+        assert not named or cell.real, f"{cell.name}: {named} without real: this_data or population"
 
 
 @pytest.mark.parametrize("path", EVIDENCE)
