@@ -647,6 +647,44 @@ def test_needed_replicates_look_at_the_nearer_end_and_the_undecided_part() -> No
     assert share.needed_n == pytest.approx((stats.norm.ppf(0.002) * math.sqrt(22 * 10) / 32 / (22 / 32 - 0.5)) ** 2)
 
 
+def test_agreeing_replicates_are_told_how_many_have_to_agree() -> None:
+    found = judged(LEVEL, x=np.full(16, 3.0), looks=(8, 16))
+    assert found.state == "cap"
+    assert found.needed_n == pytest.approx(math.log(0.01 / 2) / math.log(0.8))
+    assert found.reason == "x agrees in too few replicates; about 24 replicates would decide"
+    assert judged(LEVEL, x=np.full(32, 3.0), looks=(8, 16, 32)).state == "decided"
+    assert judged(LEVEL, x=np.full(16, 0.5), looks=(8, 16)).needed_n == found.needed_n
+    some = np.r_[np.full(13, 3.0), 1.0, 2.0, 2.5]
+    assert judged(LEVEL, x=some, looks=(8, 16)).needed_n == found.needed_n
+    assert judged(LEVEL, x=normal(16), looks=(8, 16)).reason.startswith("x is too close to the edge")
+
+
+def test_standings_are_the_judgements_at_the_looks_so_far() -> None:
+    x = normal(32, mean=0.3)
+    found = judged(LEVEL, x=x)
+    assert [one.look for one in found.standings] == [8, 16, 32]
+    for one in found.standings:
+        then = judged(LEVEL, x=x[: one.look])
+        assert (one.ph, one.pf, one.state) == (then.ph, then.pf, then.state)
+    # what broke an earlier look cannot be told from a later one
+    last = judged(LEVEL, x=failing(x, 1)).standings
+    assert [one.look for one in last] == [32]
+
+
+@pytest.mark.parametrize("rows", [3, 0])
+def test_before_the_first_look_one_open_standing_says_so(rows: int) -> None:
+    found = judged(LEVEL, x=np.ones(rows))
+    assert [dataclasses.astuple(one) for one in found.standings] == [(rows, 1.0, 1.0, "open")]
+    assert found.reason == f"{rows} of 8 replicates before the first look"
+
+
+def test_a_broken_condition_stands_at_all_its_rows() -> None:
+    nothing = judged(LEVEL, x=np.full(8, NAN))
+    assert [dataclasses.astuple(one) for one in nothing.standings] == [(8, 1.0, 1.0, "broken")]
+    most = judged(LEVEL, x=failing(normal(16), *range(9)), looks=(8, 16))
+    assert [dataclasses.astuple(one) for one in most.standings] == [(16, 1.0, 1.0, "broken")]
+
+
 def test_decided_conditions_need_no_more() -> None:
     assert math.isnan(judged(LEVEL, x=normal(8, mean=9)).needed_n)
     assert judged(LEVEL, x=normal(8, mean=9)).reason == ""

@@ -188,7 +188,8 @@ def judge(
         main = record.parts[deciding(record.node, seen.ph[-1], seen.pf[-1])]
         own = leaf_looks(main.test, main.n, looks, population is not None)
         needed = needed_replicates(main, seen, close / max(len(own), 1))
-        told = undecided_reason(final.state, main, record.steps[-1], record.planned[-1], record.failed, needed)
+        few = bool(seen.few[-1, main.index])
+        told = undecided_reason(final.state, main, record.steps[-1], record.planned[-1], record.failed, needed, few)
     # What broke a look before this one is known only where nothing could have.
     return _judgement(record, seen, standings if not record.failed else standings[-1:], told, needed)
 

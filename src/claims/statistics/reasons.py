@@ -7,7 +7,7 @@ from scipy import special
 
 from claims.statistics.course import Course, Step, tree_p_values
 from claims.statistics.criteria import Leaf, Tree
-from claims.statistics.tests import Array
+from claims.statistics.tests import AGREEING, Array
 
 DETERMINISTIC_BELOW = 8
 """An `identity` with a smaller n is declared deterministic: where it is violated, its replicates must agree."""
@@ -65,8 +65,11 @@ def holding_reason(parts: Sequence[Leaf], alpha: float) -> str:
     return f"all {n} replicates agree: violation rate below {1 - alpha ** (1 / n):.2g} at level {alpha:g}"
 
 
-def undecided_reason(state: str, leaf: Leaf, step: Step, cap: int, failed: int, needed: float) -> str:
-    """Why neither answer was reached at a look, with the power note once no more is to come."""
+def undecided_reason(state: str, leaf: Leaf, step: Step, cap: int, failed: int, needed: float, few: bool) -> str:
+    """Why neither answer was reached at a look, with the power note once no more is to come.
+
+    `few` says that nearly all replicates agree, so that their number counts and not their distance from the edge.
+    """
     if state == "saturated":
         return "saturated: both arms stand at the same bound; redesign the condition"
     if not step.decides:
@@ -74,18 +77,20 @@ def undecided_reason(state: str, leaf: Leaf, step: Step, cap: int, failed: int, 
     if state == "open":
         return f"not decided at {step.look} of {cap} replicates"
     enough = f"about {needed:.0f} replicates would decide" if math.isfinite(needed) else "no number of replicates may"
-    return (
-        f"{'stopped early: ' if state == 'futile' else ''}{leaf.name} is too close to the edge of the region; {enough}"
-    )
+    told = "agrees in too few replicates" if few and math.isfinite(needed) else "is too close to the edge of the region"
+    return f"{'stopped early: ' if state == 'futile' else ''}{leaf.name} {told}; {enough}"
 
 
 def needed_replicates(leaf: Leaf, seen: Course, level: float) -> float:
     """About how many replicates would decide the leaf if the truth were what was seen, (q s / distance)^2.
 
-    NaN where nothing varies and for `identity`, infinite where the estimate lies at the cut.
+    Where too few differ for a standard deviation, as many as have to agree. NaN where nothing varies at the cut and for
+    `identity`, infinite where the estimate lies at the cut.
     """
     m, s = float(seen.estimate[-1, leaf.index]), float(seen.sd[-1, leaf.index])
     distance = min(abs(m - cut) for cut in (leaf.lo, leaf.hi) if math.isfinite(cut))
+    if seen.few[-1, leaf.index] and distance > 0:
+        return math.log(level) / math.log(AGREEING)
     if not s > 0:
         return math.nan
     return float((special.ndtri(level) * s / distance) ** 2) if distance > 0 else math.inf
