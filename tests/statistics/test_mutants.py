@@ -68,7 +68,6 @@ REASONS = {
         "course.blocks: 0 -> 1 in `leaf_looks(test, 0, looks, population is not None)`",
     ],
     "with so few replicates the guard answers, whatever the formula gives": [
-        "judge.leaf_result: x.size > 1 -> x.size >= 1 in `float(x.std(ddof=1)) if x.size > 1 else 0.0`",
         "tests.MeanSample.of: 1 -> 2 in `max(n - 2, 1)`",
         "tests.MeanSample.of: 1 -> 2 in `max(n - 1, 1)`",
         "tests.MeanSample.degrees: 1 -> 2 in `np.maximum(self.n - 1, 1)`",

@@ -1,0 +1,120 @@
+"""Trials on distillation: a small network trained on what a large one answers."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from experiments.common import networks, training
+from experiments.common.layers import Noise
+from experiments.common.networks import Rows, Weights
+
+RATES = (0.002, 0.008)
+"""Learning rates of Adam that every network may choose from."""
+
+
+def forward(weights: Weights, x: Tensor, noise: Noise) -> Tensor:
+    """Raw outputs of dense networks, (replicates, classes, rows), from (replicates, columns, rows)."""
+    return networks.outputs(weights, x.mT)
+
+
+def distillation(raw: Tensor, targets: Tensor, temperature: float, weight: float) -> Tensor:
+    """The printed loss, one value per replicate.
+
+    Args:
+        raw: Outputs of the student, (replicates, classes, rows).
+        targets: Outputs of the teacher and, last, the class, (replicates, rows, classes + 1).
+        temperature: Of both softmaxes; the divergence is multiplied by its square.
+        weight: Of the divergence; the cross-entropy with the classes has the rest.
+    """
+    soft = functional.log_softmax(targets[..., :-1].mT / temperature, 1)
+    student = functional.log_softmax(raw / temperature, 1)
+    divergence = (soft.exp() * (soft - student)).sum(1).mean(1) * temperature**2
+    return weight * divergence + (1 - weight) * networks.cross_entropy(raw, targets[..., -1].long())
+
+
+def fitted(seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, loss: training.Loss) -> Weights:
+    """Each network at the learning rate and the step at which it is right most often on validation rows."""
+    watch = training.Best(lambda weights: networks.accuracy(weights, valid))
+    minibatches = networks.batches(seeds, train[0].shape[1], 32, steps)
+    start = [tensor.clone().requires_grad_() for tensor in start]
+    training.fit(forward, start, train, minibatches, RATES, loss=loss, optimizer="adam", watch=watch, every=steps // 20)
+    return networks.best(watch.weights, list(watch.scores))
+
+
+def mislabelled(seeds: Sequence[int], rows: Rows, share: float, classes: int) -> Rows:
+    """The same rows with `share` of the classes drawn at random."""
+    x, y = rows
+    drawn = []
+    for seed, own in zip(seeds, y.numpy(), strict=True):
+        rng = np.random.default_rng([seed, own.size])
+        drawn.append(np.where(rng.random(own.size) < share, rng.integers(classes, size=own.size), own))
+    return x, torch.from_numpy(np.stack(drawn))
+
+
+def gain(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    n_train: int = 500,
+    n_valid: int = 300,
+    n_test: int = 900,
+    n_classes: int = 10,
+    n_features: int = 20,
+    student: int = 8,
+    teacher: int = 64,
+    wrong: float = 0.0,
+    teacher_wrong: float | None = None,
+    teacher_steps: int = 400,
+    steps: int = 600,
+    temperature: float = 3.0,
+    weight: float = 0.7,
+) -> dict[str, np.ndarray]:
+    """Accuracy on test rows of a small network trained on classes alone, `scratch`, and with a teacher, `distilled`.
+
+    Both start at the same weights and see the same minibatches; every network stops, and takes the learning rate, that
+    are best for it on validation rows. `teacher` is the accuracy of the large one. Test rows have their true classes.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate.
+        data: `generated` (scikit-learn's make_classification) or the name of a bundled set.
+        n_train: Training rows, the same for all three networks.
+        n_valid: Validation rows.
+        n_test: Test rows.
+        n_classes: Classes; 10 for digits.
+        n_features: Columns of generated data, half of which carry the classes.
+        student: Units in the student's hidden layer.
+        teacher: Units in each of the teacher's two hidden layers.
+        wrong: Share of the training and validation rows whose class is drawn at random.
+        teacher_wrong: The same for the rows that the teacher is trained on; the very same rows where not given.
+        teacher_steps: Minibatches of 32 for the teacher; with 0 it knows nothing.
+        steps: Minibatches of 32 for the student.
+        temperature: Of the printed loss.
+        weight: Of the teacher in the printed loss.
+    """
+    train, valid, test = _drawn(seeds, data, (n_train, n_valid, n_test), n_classes, n_features)
+    own, own_valid = (mislabelled(seeds, rows, wrong, n_classes) for rows in (train, valid))
+    if teacher_wrong is None:
+        shown, shown_valid = own, own_valid
+    else:
+        shown, shown_valid = (mislabelled(seeds, rows, teacher_wrong, n_classes) for rows in (train, valid))
+    columns = train[0].shape[2]
+    large = networks.initial(seeds, (columns, teacher, teacher, n_classes))
+    if teacher_steps:
+        large = fitted(seeds, large, shown, shown_valid, teacher_steps, networks.cross_entropy)
+    small = networks.initial(seeds, (columns, student, n_classes))
+    with torch.no_grad():
+        told = torch.cat([networks.outputs(large, own[0]).mT, own[1][..., None]], 2)
+    loss = partial(distillation, temperature=temperature, weight=weight)
+    scratch = fitted(seeds, small, own, own_valid, steps, networks.cross_entropy)
+    distilled = fitted(seeds, small, (own[0], told), own_valid, steps, loss)
+    arms = {"teacher": large, "scratch": scratch, "distilled": distilled}
+    return {arm: networks.accuracy(weights, test) for arm, weights in arms.items()}
+
+
+def _drawn(seeds: Sequence[int], data: str, sizes: Sequence[int], classes: int, columns: int) -> list[Rows]:
+    shape = {"n_features": columns, "n_informative": columns // 2, "n_classes": classes, "n_clusters_per_class": 1}
+    return networks.classification(seeds, sizes, data, flip_y=0.0, **shape)
