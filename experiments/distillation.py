@@ -12,7 +12,7 @@ from experiments.common import networks, training
 from experiments.common.layers import Noise
 from experiments.common.networks import Rows, Weights
 
-RATES = (0.002, 0.008)
+RATES = (0.003, 0.01)
 """Learning rates of Adam that every network may choose from."""
 
 
@@ -69,7 +69,7 @@ def gain(
     wrong: float = 0.0,
     teacher_wrong: float | None = None,
     teacher_steps: int = 400,
-    steps: int = 600,
+    steps: int = 1200,
     temperature: float = 3.0,
     weight: float = 0.7,
 ) -> dict[str, np.ndarray]:
@@ -102,10 +102,12 @@ def gain(
     else:
         shown, shown_valid = (mislabelled(seeds, rows, teacher_wrong, n_classes) for rows in (train, valid))
     columns = train[0].shape[2]
-    large = networks.initial(seeds, (columns, teacher, teacher, n_classes))
+    large, small = (
+        [tensor.double() for tensor in networks.initial(seeds, (columns, *hidden, n_classes))]
+        for hidden in ((teacher, teacher), (student,))
+    )
     if teacher_steps:
         large = fitted(seeds, large, shown, shown_valid, teacher_steps, networks.cross_entropy)
-    small = networks.initial(seeds, (columns, student, n_classes))
     with torch.no_grad():
         told = torch.cat([networks.outputs(large, own[0]).mT, own[1][..., None]], 2)
     loss = partial(distillation, temperature=temperature, weight=weight)
@@ -117,4 +119,5 @@ def gain(
 
 def _drawn(seeds: Sequence[int], data: str, sizes: Sequence[int], classes: int, columns: int) -> list[Rows]:
     shape = {"n_features": columns, "n_informative": columns // 2, "n_classes": classes, "n_clusters_per_class": 1}
-    return networks.classification(seeds, sizes, data, flip_y=0.0, **shape)
+    # in double precision, since the step that is kept may hang on rounding
+    return [(x.double(), y) for x, y in networks.classification(seeds, sizes, data, flip_y=0.0, **shape)]
