@@ -121,3 +121,73 @@ def _drawn(seeds: Sequence[int], data: str, sizes: Sequence[int], classes: int, 
     shape = {"n_features": columns, "n_informative": columns // 2, "n_classes": classes, "n_clusters_per_class": 1}
     # in double precision, since the step that is kept may hang on rounding
     return [(x.double(), y) for x, y in networks.classification(seeds, sizes, data, flip_y=0.0, **shape)]
+
+
+def similarity(
+    seeds: Sequence[int],
+    *,
+    temperatures: Sequence[float] = (1, 2, 4, 8, 20),
+    data: str = "generated",
+    n_train: int = 500,
+    n_valid: int = 300,
+    n_test: int = 500,
+    n_classes: int = 10,
+    n_features: int = 20,
+    student: int = 16,
+    teacher: int = 64,
+    dark: bool = True,
+    steps: int = 600,
+) -> dict[str, np.ndarray]:
+    """How well a student ranks the wrong classes of test rows as its teacher does, at each temperature.
+
+    `agreement` is Spearman's correlation of the two networks' outputs for the wrong classes, mean over test rows;
+    `accuracy` is the student's share of right classes. Both have shape (replicates, temperatures). Students learn from
+    the teacher alone, from the same weights and minibatches, and are taken as they are after the last step.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate.
+        temperatures: Of the printed loss, one student each.
+        data: `generated` (scikit-learn's make_classification) or the name of a bundled set.
+        n_train: Training rows.
+        n_valid: Rows on which the teacher stops.
+        n_test: Test rows.
+        n_classes: Classes, at least 3; 10 for digits.
+        n_features: Columns of generated data, half of which carry the classes.
+        student: Units in the student's hidden layer.
+        teacher: Units in each of the teacher's two hidden layers.
+        dark: Whether the student is told the teacher's outputs for wrong classes, or their mean in place of each.
+        steps: Minibatches of 32.
+    """
+    train, valid, test = _drawn(seeds, data, (n_train, n_valid, n_test), n_classes, n_features)
+    start = networks.initial(seeds, (train[0].shape[2], teacher, teacher, n_classes))
+    large = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, networks.cross_entropy)
+    small = networks.initial(seeds, (train[0].shape[2], student, n_classes))
+    small = [tensor.double().requires_grad_() for tensor in small]
+    with torch.no_grad():
+        told = networks.outputs(large, train[0]).mT
+        wanted = networks.outputs(large, test[0]).mT
+    if not dark:
+        right = functional.one_hot(train[1], n_classes).bool()
+        others = told.masked_fill(right, 0.0).sum(2, keepdim=True) / (n_classes - 1)
+        told = torch.where(right, told, others)
+    rows, minibatches = (
+        (train[0], torch.cat([told, train[1][..., None]], 2)),
+        networks.batches(seeds, n_train, 32, steps),
+    )
+    agreement, right = [], []
+    for temperature in temperatures:
+        loss = partial(distillation, temperature=temperature, weight=1.0)
+        (weights,) = training.fit(forward, small, rows, minibatches, [0.005], loss=loss, optimizer="adam")
+        with torch.no_grad():
+            agreement.append(ranked_alike(networks.outputs(weights, test[0]).mT, wanted, test[1]))
+        right.append(networks.accuracy([tensor.detach() for tensor in weights], test))
+    return {"agreement": np.stack(agreement, 1), "accuracy": np.stack(right, 1)}
+
+
+def ranked_alike(one: Tensor, other: Tensor, classes: Tensor) -> np.ndarray:
+    """Spearman's correlation of two networks' outputs over the wrong classes, mean over rows, (replicates,)."""
+    wrong = ~functional.one_hot(classes, one.shape[2]).bool()
+    shape = (*one.shape[:2], one.shape[2] - 1)
+    ranks = [outputs[wrong].reshape(shape).argsort(2).argsort(2).double() for outputs in (one, other)]
+    count = shape[2]
+    return (1 - 6 * (ranks[0] - ranks[1]).square().sum(2) / (count**3 - count)).mean(1).numpy()
