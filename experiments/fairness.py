@@ -1,5 +1,7 @@
 """Claims about fairness: what becomes of differences between groups when inputs or decision rules change."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -112,3 +114,81 @@ MODELS = {
     "logistic": lambda seed: make_pipeline(StandardScaler(), LogisticRegression()),
     "boosting": lambda seed: HistGradientBoostingClassifier(max_iter=50, random_state=seed),
 }
+
+
+def smallest_worst_ratio(
+    seed: int,
+    *,
+    data: str = "generated",
+    rates: Sequence[float] = (0.5, 0.3),
+    quality: Sequence[float] = (1.5, 1.5),
+    n_train: int = 2000,
+    n_test: int = 2000,
+    least: float = 0.05,
+    alike: bool = False,
+) -> dict[str, float]:
+    """How near a decision rule with thresholds of its own for each group can come to meeting all fairness criteria.
+
+    A rule decides positively for those of a group whose score is above the group's threshold, and may then draw lots
+    among those of one group, which lowers its positive rate, true and false positive rate by one factor. Of all pairs
+    of thresholds and all such lots the rule is taken whose worst ratio between the groups is the smallest. Criteria
+    are judged on the test persons themselves, so that no criterion is missed by chance.
+
+    Args:
+        seed: Draws persons and fit.
+        data: `generated`, where the score is the log odds of one Gaussian column, or a key of REAL, where it is that of
+            logistic regression on the columns and the group.
+        rates: Share of the positive class in groups 0 and 1 of generated data.
+        quality: How far the means of the classes lie apart in each group, in standard deviations; at 40 no score errs.
+        n_train: Training rows of a bundled table.
+        n_test: Test persons of each group of generated data; of a bundled table all rows that are left.
+        least: Smallest share of a group above its threshold.
+        alike: Group 1 is given as many of each class as group 0, drawn with replacement from its own.
+
+    Returns:
+        `worst`, the worst of the ratios (larger to smaller, at least 1) of positive rates (demographic parity), true
+        positive rates (equal opportunity), false positive rates (with these, equalised odds) and precisions (predictive
+        parity); `without_parity`, the same for the best rule by the last three; `rates`, the ratio of the shares of
+        positive classes; `four_fifths`, 1.0 where every ratio of the best rule is at most 1.25.
+    """
+    drawing, choosing = streams(seed, 2)
+    rng = np.random.default_rng(choosing)
+    groups = []
+    if data == "generated":
+        made = np.random.default_rng(drawing)
+        for rate, distance in zip(rates, quality, strict=True):
+            y = np.arange(n_test) < round(rate * n_test)
+            groups.append((made.normal(size=n_test) + distance * y, y))
+    else:
+        X, group, y = people(drawing, 0, data)
+        columns, train = np.c_[X, group], slice(n_train)
+        score = MODELS["logistic"](0).fit(columns[train], y[train]).decision_function(columns[n_train:])
+        groups = [(score[group[n_train:] == g], y[n_train:][group[n_train:] == g] == 1) for g in (0, 1)]
+    if alike:
+        (_, like), (score, y) = groups
+        drawn = np.concatenate([rng.choice(np.flatnonzero(y == k), np.sum(like == k)) for k in (False, True)])
+        groups[1] = score[drawn], y[drawn]
+    # log ratio of group 0 to group 1 for each pair of thresholds, (thresholds, thresholds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = ([np.log(rate) for rate in _rates(*group, least)] for group in groups)
+        parity, true, false, precision = (a[:, None] - b for a, b in zip(first, second, strict=True))
+    false = np.where(np.isnan(false), true, false)  # no false positives in either group ask for nothing more
+    worst = []
+    for criteria in ((parity, true, false), (true, false)):
+        spread = np.max(criteria, axis=0) - np.min(criteria, axis=0)  # what the best lots leave, half to either side
+        worst.append(float(np.exp(np.min(np.maximum(spread / 2, np.abs(precision))))))
+    shares = [y.mean() for _, y in groups]
+    return {
+        "worst": worst[0],
+        "without_parity": worst[1],
+        "rates": float(max(shares) / min(shares)),
+        "four_fifths": float(worst[0] <= 1.25),
+    }
+
+
+def _rates(score: np.ndarray, y: np.ndarray, least: float, steps: int = 400) -> tuple[np.ndarray, ...]:
+    """Positive rate, true and false positive rate and precision at up to `steps` thresholds, one value each."""
+    cuts = np.unique(np.quantile(score, np.linspace(0, 1 - least, steps), method="inverted_cdf"))
+    chosen = score >= cuts[:, None]
+    true, false = (chosen & y).sum(axis=1), (chosen & ~y).sum(axis=1)
+    return (true + false) / len(y), true / y.sum(), false / (~y).sum(), true / (true + false)
