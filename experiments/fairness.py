@@ -124,7 +124,7 @@ def smallest_worst_ratio(
     quality: Sequence[float] = (1.5, 1.5),
     n_train: int = 2000,
     n_test: int = 2000,
-    least: float = 0.05,
+    between: Sequence[float] = (0.05, 0.5),
     alike: bool = False,
 ) -> dict[str, float]:
     """How near a decision rule with thresholds of its own for each group can come to meeting all fairness criteria.
@@ -142,7 +142,7 @@ def smallest_worst_ratio(
         quality: How far the means of the classes lie apart in each group, in standard deviations; at 40 no score errs.
         n_train: Training rows of a bundled table.
         n_test: Test persons of each group of generated data; of a bundled table all rows that are left.
-        least: Smallest share of a group above its threshold.
+        between: Smallest and largest share of a group above its threshold: nobody or everybody is no decision.
         alike: Group 1 is given as many of each class as group 0, drawn with replacement from its own.
 
     Returns:
@@ -170,7 +170,7 @@ def smallest_worst_ratio(
         groups[1] = score[drawn], y[drawn]
     # log ratio of group 0 to group 1 for each pair of thresholds, (thresholds, thresholds)
     with np.errstate(divide="ignore", invalid="ignore"):
-        first, second = ([np.log(rate) for rate in _rates(*group, least)] for group in groups)
+        first, second = ([np.log(rate) for rate in _rates(*group, *between)] for group in groups)
         parity, true, false, precision = (a[:, None] - b for a, b in zip(first, second, strict=True))
     false = np.where(np.isnan(false), true, false)  # no false positives in either group ask for nothing more
     worst = []
@@ -186,9 +186,9 @@ def smallest_worst_ratio(
     }
 
 
-def _rates(score: np.ndarray, y: np.ndarray, least: float, steps: int = 400) -> tuple[np.ndarray, ...]:
+def _rates(score: np.ndarray, y: np.ndarray, least: float, most: float, steps: int = 400) -> tuple[np.ndarray, ...]:
     """Positive rate, true and false positive rate and precision at up to `steps` thresholds, one value each."""
-    cuts = np.unique(np.quantile(score, np.linspace(0, 1 - least, steps), method="inverted_cdf"))
+    cuts = np.unique(np.quantile(score, np.linspace(1 - most, 1 - least, steps), method="inverted_cdf"))
     chosen = score >= cuts[:, None]
     true, false = (chosen & y).sum(axis=1), (chosen & ~y).sum(axis=1)
     return (true + false) / len(y), true / y.sum(), false / (~y).sum(), true / (true + false)
