@@ -56,9 +56,8 @@ def problem(
 
 def lead(net: Layer, weights: Weights, x: Tensor, y: Tensor) -> Tensor:
     """By how much the right class's output is ahead of the next, (replicates, rows); negative where it is not."""
-    raw = net(weights, x.movedim(1, 2)).movedim(1, 2)
-    right = torch.zeros_like(raw, dtype=torch.bool).scatter_(2, y[..., None], True)
-    return raw[right].view(y.shape) - raw.masked_fill(right, -torch.inf).amax(2)
+    raw, right = net(weights, x.movedim(1, 2)), y[:, None]
+    return (raw.gather(1, right) - raw.scatter(1, right, -torch.inf).amax(1, keepdim=True)).squeeze(1)
 
 
 def chosen(
@@ -180,14 +179,14 @@ def hardened(
         box: As for `chosen`.
         best: Looks 24 times on the way and at the end.
     """
-    (x, y), replicate = rows, torch.arange(len(rows[0]))[:, None]
+    (x, y), first = (part.flatten(0, 1) for part in rows), rows[0].shape[1] * torch.arange(len(rows[0]))[:, None]
     leaves = [tensor.detach().clone().requires_grad_() for tensor in weights]
     rule = torch.optim.Adam(leaves, rate, fused=True)
     plan = SCHEDULES["cosine"](rule, len(minibatches))
     for done, drawn in enumerate(minibatches):
         if done % -(-len(minibatches) // 24) == 0:
             best(done, [leaves])
-        batch, classes = x[replicate, drawn], y[replicate, drawn]
+        batch, classes = x[drawn + first], y[drawn + first]
         if size:
             batch = chosen(net, leaves, (batch, classes), size, steps, box)
         rule.zero_grad()
