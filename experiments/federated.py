@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from experiments.common import streams
+from experiments.common.data import bundled
 from experiments.common.layers import Layer, Weights, chain, flat, initial, linear, relu
 from experiments.common.networks import Rows, batches, classification, cross_entropy
+from experiments.common.real import table
 from experiments.common.training import SCHEDULES, Best, accuracy, fit
-from experiments.convolution import pictures
+from experiments.convolution import pictures, quartered
 
 
 def shared_out(rows: Rows, clients: int, split: str, seeds: Sequence[int]) -> Rows:
@@ -180,3 +182,128 @@ def rounds_of_averaging(
         count, rate = counted(rates, epochs=passes, size=rows_each)
         found |= {name: count, f"{name}_stopped": (count == most).astype(float), f"{name}_rate": rate}
     return found
+
+
+def rebuilt_by_ratio(sent: Weights) -> Tensor:
+    """Rows told by the first layer, (replicates, units, columns): a unit's weight update divided by its bias update.
+
+    Each is a mean of the client's rows weighted by how the loss depends on the unit, and so a row itself where one row
+    alone moves the unit (Phong et al. 2018).
+    """
+    weight, bias = sent[0], sent[1]
+    return torch.where(bias.abs() > 1e-9, weight / bias, torch.inf)
+
+
+def rebuilt_by_matching(
+    net: Layer, weights: Weights, sent: Weights, start: Tensor, outs: int, box: tuple[float, float], n_steps: int
+) -> Tensor:
+    """Rows whose gradient comes near the one that was sent, (replicates, rows, columns), found along with labels.
+
+    Deep leakage from gradients (Zhu et al. 2019): Adam on rows and soft labels lowers the squared distance of the
+    gradients, as a share of the squared length of what was sent.
+
+    Args:
+        net: The network.
+        weights: Those at which the client began.
+        sent: Its mean gradient.
+        start: Rows to begin with, as many as the client is thought to have.
+        outs: Classes.
+        box: Range of the columns.
+        n_steps: Steps of Adam, at a rate that falls from 0.1 to 0 along a cosine.
+    """
+    leaves = [tensor.detach().requires_grad_() for tensor in weights]
+    x, labels = start.clone().requires_grad_(), torch.zeros(*start.shape[:2], outs, requires_grad=True)
+    rule = torch.optim.Adam([x, labels], 0.1)
+    plan = SCHEDULES["cosine"](rule, n_steps)
+    length = sum(tensor.square().flatten(1).sum(1) for tensor in sent)
+    for _ in range(n_steps):
+        surprise = -net(leaves, x.movedim(1, 2)).log_softmax(1).movedim(1, 2)
+        loss = (labels.softmax(2) * surprise).sum(2).mean(1).sum()
+        grads = torch.autograd.grad(loss, leaves, create_graph=True)
+        apart = sum((grad - told).square().flatten(1).sum(1) for grad, told in zip(grads, sent, strict=True))
+        rule.zero_grad()
+        (apart / length).sum().backward()
+        rule.step()
+        plan.step()
+        with torch.no_grad():
+            x.clamp_(*box)
+    return x.detach()
+
+
+def rows_told_by_update(
+    seeds: Sequence[int],
+    *,
+    data: str = "digits",
+    structure: str = "mlp",
+    rows: int,
+    epochs: int = 1,
+    size: int = 0,
+    trained: int = 0,
+    noise: float = 0.0,
+    sends_rows: bool = False,
+    n_steps: int = 400,
+) -> dict[str, np.ndarray]:
+    """Share of a client's rows that a server rebuilds from the update that it was sent, in [0, 1].
+
+    The server knows network, learning rate and numbers of rows and steps, and takes the update for one gradient. A row
+    counts as told if something rebuilt is less than half as far from it as the nearest other row of the whole table.
+
+    Args:
+        seeds: Each draws the client's rows, the weights and where the search begins.
+        data: `digits` or `mnist` (grey levels in [0, 1]) or `breast_cancer` (columns of mean 0 and variance 1).
+        structure: `linear` or `mlp` (64 hidden units).
+        rows: Rows of the client.
+        epochs: Its passes over them.
+        size: Rows of its minibatches; 0 for all.
+        trained: Steps of central training on other rows before; 0 for initial weights.
+        noise: Standard deviation of what is added to each number of the update, as a share of the update's length: the
+            noise multiplier of differential privacy where updates are clipped to that length.
+        sends_rows: The client sends its rows instead.
+        n_steps: Steps of the search for rows that match.
+
+    Returns:
+        `told`, by either way; `by_ratio` and `by_matching`, by one of them; `guessed`, by as many other rows of the
+        table as the two ways rebuild.
+    """
+    sizes, images = (rows, 200, 300), data != "breast_cancer"
+    held, others, public = pictures(seeds, sizes, data) if images else classification(seeds, (rows, 100, 200), data)
+    inputs, outs = held[0][0, 0].numel(), 10 if images else 2
+    layers = [linear(inputs, 64), relu, linear(64, outs)] if structure == "mlp" else [linear(inputs, outs)]
+    net, flattened = chain(*layers), [(part.flatten(2), classes) for part, classes in (held, public)]
+    weights = initial(net, seeds)
+    if trained:
+        steps = batches(seeds, len(public[1][0]), 32, trained)
+        (weights,) = fit(net, weights, flattened[1], steps, [0.01], optimizer="adam")
+    rngs = [np.random.default_rng(streams(seed, 7)[6]) for seed in seeds]
+    size = size or rows
+    orders = np.stack([[rng.permutation(rows)[: rows // size * size] for _ in range(epochs)] for rng in rngs])
+    steps, rate = torch.from_numpy(orders.reshape(len(seeds), -1, size)), torch.full((len(seeds),), 0.1)
+    after = after_local_steps(net, weights, flattened[0], steps, rate)
+    sent = [(old.detach() - new) / (0.1 * steps.shape[1]) for old, new in zip(weights, after, strict=True)]
+    length = sum(tensor.square().flatten(1).sum(1) for tensor in sent).sqrt()
+    for tensor in sent:
+        drawn = torch.from_numpy(np.stack([rng.normal(size=tensor.shape[1:]) for rng in rngs])).float()
+        tensor += noise * length.view(-1, 1, 1) * drawn
+    box = (0.0, 1.0) if images else (-4.0, 4.0)
+    start = np.stack([rng.uniform(size=(rows, inputs)) if images else rng.normal(size=(rows, inputs)) for rng in rngs])
+    found = {
+        "by_ratio": rebuilt_by_ratio(sent).clamp(*box),
+        "by_matching": rebuilt_by_matching(net, weights, sent, torch.from_numpy(start).float(), outs, box, n_steps),
+    }
+    mine = flattened[0][0]
+    if sends_rows:
+        found = dict.fromkeys(found, mine)
+    found["told"] = torch.cat(list(found.values()), 1)
+    found["guessed"] = others[0].flatten(2)[:, : found["told"].shape[1]]
+    everyone = torch.from_numpy(np.array(whole(data))).float()
+    other = torch.cdist(mine, everyone.expand(len(seeds), -1, -1)).topk(2, 2, largest=False).values[..., 1]
+    near = {name: torch.cdist(mine, rebuilt).amin(2) < other / 2 for name, rebuilt in found.items()}
+    return {name: told.double().mean(1).numpy() for name, told in near.items()}
+
+
+def whole(data: str) -> np.ndarray:
+    """All rows of a table as clients hold them."""
+    if data == "breast_cancer":
+        return bundled(data)[0]
+    pixels = table(data)[0]
+    return pixels / 16 if data == "digits" else quartered(pixels).reshape(len(pixels), -1) / 255
