@@ -1,0 +1,258 @@
+"""Claims about chosen changes of the inputs: what small ones do to a network, and what training against them costs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.common import streams
+from experiments.common.layers import Layer, Weights, chain, flat, initial, linear, relu
+from experiments.common.networks import DATA, Rows, batches, classification, cross_entropy
+from experiments.common.training import SCHEDULES, Best, accuracy, fit, mean_loss, outputs
+from experiments.convolution import convolutional, pictures
+
+IMAGES = {"digits": 8, "mnist": 14}
+"""Bundled images by name, with the pixels of a side."""
+
+
+def problem(
+    seeds: Sequence[int],
+    sizes: Sequence[int],
+    data: str,
+    structure: str,
+    n_classes: int,
+    n_features: int,
+    flip_y: float = 0.0,
+) -> tuple[Layer, list[Rows]]:
+    """A network to be trained and disjoint parts of one data set per seed.
+
+    Args:
+        seeds: One draw each.
+        sizes: Rows of each part.
+        data: `digits` or `mnist` (grey levels in [0, 1]), `breast_cancer`, `generated`: two classes, half of the
+            columns informative, or `weak_and_strong`; columns of tables have mean 0 and variance 1.
+        structure: `linear`, `mlp` (64 hidden units) or `cnn` (two small convolutions with pooling, for images).
+        n_classes: Classes of the data.
+        n_features: Columns of generated data.
+        flip_y: Share of generated classes drawn anew at random.
+    """
+    if data in IMAGES:
+        parts = pictures(seeds, sizes, data)
+    elif data == "weak_and_strong":
+        drawn = zip(*(weak_and_strong(streams(seed, 5)[DATA], sum(sizes)) for seed in seeds), strict=True)
+        x, y = (torch.from_numpy(np.stack(part)).split(list(sizes), dim=1) for part in drawn)
+        parts = [(columns.float(), classes) for columns, classes in zip(x, y, strict=True)]
+    else:
+        shape = {"n_features": n_features, "n_informative": n_features // 2, "n_redundant": 0, "flip_y": flip_y}
+        parts = classification(seeds, sizes, data, **shape)
+    inputs = parts[0][0][0, 0].numel()
+    nets = {
+        "linear": chain(flat, linear(inputs, n_classes)) if data in IMAGES else linear(inputs, n_classes),
+        "mlp": chain(*[flat] * (data in IMAGES), linear(inputs, 64), relu, linear(64, n_classes)),
+    }
+    return convolutional(IMAGES[data], n_classes) if structure == "cnn" else nets[structure], parts
+
+
+def lead(net: Layer, weights: Weights, x: Tensor, y: Tensor) -> Tensor:
+    """By how much the right class's output is ahead of the next, (replicates, rows); negative where it is not."""
+    raw, right = net(weights, x.movedim(1, 2)), y[:, None]
+    return (raw.gather(1, right) - raw.scatter(1, right, -torch.inf).amax(1, keepdim=True)).squeeze(1)
+
+
+def chosen(
+    net: Layer, weights: Weights, rows: Rows, size: float, steps: int, box: tuple[float, float] = (-np.inf, np.inf)
+) -> Tensor:
+    """Rows moved against the network by signed gradient steps (Madry et al. 2018), no column by more than `size`.
+
+    The steps lower the right class's lead rather than raise the cross-entropy, whose gradient vanishes where a network
+    is sure (Carlini & Wagner 2017). Grey levels stay in the box.
+    """
+    x, y = rows
+    moved, fixed = x.clone(), [tensor.detach() for tensor in weights]
+    for _ in range(steps):
+        moved.requires_grad_()
+        (gradient,) = torch.autograd.grad(lead(net, fixed, moved, y).sum(), moved)
+        stepped = moved.detach() - 2.5 * size / steps * gradient.sign()
+        moved = stepped.clamp(x - size, x + size).clamp(*box)
+    return moved.detach()
+
+
+def accuracy_under_small_changes(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    structure: str = "mlp",
+    n_train: int,
+    n_valid: int,
+    n_test: int = 300,
+    n_classes: int = 2,
+    n_features: int = 20,
+    size: float,
+    tries: int = 20,
+    guide: str = "itself",
+    n_steps: int = 600,
+    rate: float = 0.003,
+) -> dict[str, np.ndarray]:
+    """Accuracy on test rows as they are, after random and after chosen changes of the same size, in [0, 1].
+
+    A network is trained by Adam on minibatches of 32, its rate falling to 0 along a cosine, and taken as it was when
+    the loss on the validation rows was lowest.
+
+    Args:
+        seeds: Each draws data, weights, minibatches and random changes of one replicate.
+        data: As for `problem`.
+        structure: As for `problem`.
+        n_train: Training rows.
+        n_valid: Validation rows.
+        n_test: Test rows.
+        n_classes: Classes of the data.
+        n_features: Columns of generated data.
+        size: Largest change of a column: a share of the range from black to white, or of a standard deviation.
+        tries: Signed gradient steps of the one who chooses, and random changes; each of these moves every column up or
+            down by the whole size.
+        guide: Whose gradients choose: the network `itself`, or an `untrained` one of the same structure.
+        n_steps: Minibatches.
+        rate: First learning rate.
+
+    Returns:
+        `clean`; `random`, after one random change; `random_tries`, the share right after each of them; `one_step`,
+        after one signed gradient (Goodfellow et al. 2015); `chosen`; `trained`, the share of the minibatches at which
+        the loss was lowest.
+    """
+    net, (train, valid, test) = problem(seeds, (n_train, n_valid, n_test), data, structure, n_classes, n_features)
+    best = Best(lambda weights: -mean_loss(net, weights, valid))
+    steps, options = batches(seeds, n_train, 32, n_steps), {"optimizer": "adam", "schedule": SCHEDULES["cosine"]}
+    fit(net, initial(net, seeds), train, steps, [rate], watch=best, every=20, **options)
+    (weights,), box = best.weights, (0.0, 1.0) if data in IMAGES else (-np.inf, np.inf)
+    others = [streams(seed, 7)[5:] for seed in seeds]
+    leads = weights if guide == "itself" else initial(net, [start for start, _ in others])
+    found = {
+        "clean": accuracy(net, weights, test),
+        "one_step": accuracy(net, weights, (chosen(net, leads, test, size, 1, box), test[1])),
+        "chosen": accuracy(net, weights, (chosen(net, leads, test, size, tries, box), test[1])),
+        "trained": best.steps[0] / n_steps,
+    }
+    rngs, right = [np.random.default_rng(noise) for _, noise in others], []
+    for _ in range(tries):
+        signs = np.stack([2 * rng.integers(2, size=test[0].shape[1:], dtype=np.int8) - 1 for rng in rngs])
+        moved = (test[0] + size * torch.from_numpy(signs)).clamp(*box)
+        right.append(outputs(net, weights, moved).argmax(1) == test[1])
+    found["random"] = right[0].double().mean(1).numpy()
+    return found | {"random_tries": torch.stack(right).all(0).double().mean(1).numpy()}
+
+
+def weak_and_strong(seed: int, rows: int, weak: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """One column that is the class in nine rows of ten, and weak ones that tell more together (Tsipras et al. 2019).
+
+    Returns:
+        Columns (rows, 1 + weak), the first -1 or 1, the others of variance 1 with means 0.2 to either side; classes.
+    """
+    rng = np.random.default_rng(seed)
+    y = rng.integers(2, size=rows)
+    side = 2 * y - 1
+    strong = np.where(rng.random(rows) < 0.9, side, -side)
+    return np.c_[strong, 0.2 * side[:, None] + rng.normal(size=(rows, weak))], y
+
+
+def hardened(
+    net: Layer,
+    weights: Weights,
+    rows: Rows,
+    minibatches: Tensor,
+    rate: float,
+    size: float,
+    steps: int,
+    box: tuple[float, float],
+    best: Best,
+) -> None:
+    """Trains by Adam on rows that are first moved against the network as it is then; `best` keeps what is best.
+
+    Args:
+        net: The network.
+        weights: Initial weights.
+        rows: Training rows.
+        minibatches: From `networks.batches`; the rate falls to 0 along a cosine over them.
+        rate: First learning rate.
+        size: Of the changes; 0 leaves the rows as they are.
+        steps: Of the attack on each minibatch.
+        box: As for `chosen`.
+        best: Looks 24 times on the way and at the end.
+    """
+    (x, y), first = (part.flatten(0, 1) for part in rows), rows[0].shape[1] * torch.arange(len(rows[0]))[:, None]
+    leaves = [tensor.detach().clone().requires_grad_() for tensor in weights]
+    rule = torch.optim.Adam(leaves, rate, fused=True)
+    plan = SCHEDULES["cosine"](rule, len(minibatches))
+    for done, drawn in enumerate(minibatches):
+        if done % -(-len(minibatches) // 24) == 0:
+            best(done, [leaves])
+        batch, classes = x[drawn + first], y[drawn + first]
+        if size:
+            batch = chosen(net, leaves, (batch, classes), size, steps, box)
+        rule.zero_grad()
+        cross_entropy(net(leaves, batch.movedim(1, 2)), classes).sum().backward()
+        rule.step()
+        plan.step()
+    best(len(minibatches), [leaves])
+
+
+def accuracy_of_hardened(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    structure: str = "mlp",
+    n_train: int,
+    n_valid: int,
+    n_test: int = 1000,
+    n_classes: int = 2,
+    n_features: int = 20,
+    flip_y: float = 0.0,
+    size: float,
+    against: float | None = None,
+    n_steps: int,
+    rate: float = 0.01,
+) -> dict[str, np.ndarray]:
+    """Accuracy with and without chosen changes of the test rows, after standard and after adversarial training.
+
+    Both networks start from the same weights and see the same minibatches of 32, as they are or moved by three signed
+    gradient steps. Each is taken as it was when its loss on the validation rows was lowest, on these rows as they are
+    or moved against the network in the same way.
+
+    Args:
+        seeds: Each draws data, weights and minibatches of one replicate.
+        data: As for `problem`, or `weak_and_strong`.
+        structure: As for `problem`.
+        n_train: Training rows.
+        n_valid: Validation rows.
+        n_test: Test rows.
+        n_classes: Classes of the data.
+        n_features: Columns of generated data.
+        flip_y: Share of generated classes drawn anew at random.
+        size: Largest change of a column in the attack on the test rows.
+        against: The same in training; the same number if none is given.
+        n_steps: Minibatches.
+        rate: First learning rate.
+
+    Returns:
+        Accuracies in [0, 1]: `standard` and `robust` on rows as they are, `standard_attacked` and `robust_attacked` on
+        rows moved by 20 steps against the network that is judged; `standard_trained` and `robust_trained`, the share
+        of the minibatches at which training was best.
+    """
+    net, (train, valid, test) = problem(
+        seeds, (n_train, n_valid, n_test), data, structure, n_classes, n_features, flip_y
+    )
+    box = (0.0, 1.0) if data in IMAGES else (-np.inf, np.inf)
+    start, minibatches, found = initial(net, seeds), batches(seeds, n_train, 32, n_steps), {}
+    for name, strength in {"standard": 0.0, "robust": size if against is None else against}.items():
+
+        def score(weights: Weights, strength: float = strength) -> np.ndarray:
+            moved = chosen(net, weights, valid, strength, 3, box) if strength else valid[0]
+            return -mean_loss(net, weights, (moved, valid[1]))
+
+        best = Best(score)
+        hardened(net, start, train, minibatches, rate, strength, 3, box, best)
+        (weights,) = best.weights
+        found[name] = accuracy(net, weights, test)
+        found[f"{name}_attacked"] = accuracy(net, weights, (chosen(net, weights, test, size, 20, box), test[1]))
+        found[f"{name}_trained"] = best.steps[0] / n_steps
+    return found
