@@ -4,6 +4,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 from sklearn.linear_model import Perceptron, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
+from sklearn.preprocessing import StandardScaler
 
 from experiments.common import streams
 from experiments.common.data import bundled
@@ -102,6 +103,7 @@ def stream_accuracy(
     columns: int = 20,
     wrong: float = 0.05,
     updates: bool = True,
+    scaled: bool = False,
 ) -> dict[str, float]:
     """Accuracy on each new batch of a model that then learns it, and of one fitted to all rows before the change.
 
@@ -121,6 +123,7 @@ def stream_accuracy(
         columns: Columns of counts, a multiple of 10.
         wrong: Share of the labels that are wrong, in [0, 0.5).
         updates: Whether the model goes on learning after the change.
+        scaled: Whether columns are standardised, by what the rows before the change say; counts are centred otherwise.
 
     Returns:
         Accuracies in [0, 1]: `earlier`, mean of the last 20 batches before the change; `online` and `static`, over all
@@ -130,7 +133,10 @@ def stream_accuracy(
     rng = np.random.default_rng(drawing)
     stream = [_batch(rng, data, "none", batch, columns, wrong, turned) for _ in range(before)]
     stream += [_batch(rng, data, drift, batch, columns, wrong, turned) for _ in range(after)]
-    if data == "counts" and learner != "naive-bayes":  # which takes no negative numbers; the others want centred ones
+    if scaled:
+        scaler = StandardScaler().fit(np.concatenate([X for X, _ in stream[:before]]))
+        stream = [(scaler.transform(X), y) for X, y in stream]
+    elif data == "counts" and learner != "naive-bayes":  # which takes no negative numbers; the others want centred ones
         stream = [(X - 3.0, y) for X, y in stream]
     model = LEARNERS[learner](fitting)
     scores = []
@@ -150,6 +156,8 @@ def stream_accuracy(
 
 LEARNERS = {
     "sgd": lambda seed: SGDClassifier(loss="log_loss", random_state=seed),
+    # the rate of the guide's own online model, which is the class's default too where the rate is constant
+    "sgd-constant": lambda seed: SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01, random_state=seed),
     "perceptron": lambda seed: Perceptron(random_state=seed),
     # what PassiveAggressiveClassifier, which is going out of use, is documented to be
     "passive-aggressive": lambda seed: SGDClassifier(
@@ -157,7 +165,7 @@ LEARNERS = {
     ),
     "naive-bayes": lambda seed: MultinomialNB(),
 }
-"""Classifiers that the guide lists for learning from a stream, with their defaults."""
+"""Classifiers that the guide lists for learning from a stream, with their defaults where nothing else is said."""
 
 
 def _batch(

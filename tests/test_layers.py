@@ -357,7 +357,7 @@ def test_default_initial_weights_spread_as_those_of_torch(name: str) -> None:
         (networks.learning_under_jolts, {"hidden": [16, 8], "n_steps": 20, "rates": [0.03]}),
         (
             convolution.accuracy_by_structure,
-            {"data": "shapes", "n_train": 64, "n_valid": 50, "n_test": 50, "n_steps": 20},
+            {"data": "shapes", "n_train": 64, "n_test": 50, "n_steps": 20},
         ),
         (convolution.agreement_under_shift, {"shift": 1, "n_train": 64, "n_test": 50, "n_steps": 20}),
         (sequences.learned_order, {"task": "before", "causal": True, "length": 5, "n_steps": 20}),
