@@ -19,39 +19,41 @@ def order_read(
     differences: int = 0,
     asked: str = "p",
     lags: int = 10,
+    times: int = 50,
 ) -> dict[str, float]:
-    """Whether the order of a series is the lag at which its autocorrelations, or its partial ones, cut off.
+    """How often the order of a series is the lag at which its autocorrelations, or its partial ones, cut off.
 
     A function cuts off at the last lag at which it leaves the band around zero that white noise, beyond that lag, would
     leave at any lag in one series of twenty: Bartlett's band for the ACF, 1/sqrt(n) for the PACF, as statsmodels plots
     them, widened from one lag to all of them.
 
     Args:
-        seed: Draws the series.
+        seed: Draws all series.
         ar: Coefficients of the past values, of which there are p.
         ma: Coefficients of the past shocks, of which there are q.
         length: Values of the series.
         differences: How often the series is summed up before it is seen, and differenced before it is read.
         asked: `p` or `q`, the order that is to be read.
         lags: Lags that are looked at.
+        times: Series of one replicate.
 
     Returns:
-        `acf` and `pacf`, 1 if this function cuts off at the order that is asked for, else 0; `acf_first` and
-        `pacf_first`, the same where the cut-off is read before the first lag inside a band of one lag.
+        `acf` and `pacf`, the share of the series in which this function cuts off at the order that is asked for, in
+        [0, 1]; `acf_first` and `pacf_first`, the same where the cut-off is read before the first lag inside a band of
+        one lag.
     """
     rng = np.random.default_rng(streams(seed, 1)[0])
-    series = arma_generate_sample(np.r_[1.0, -np.array(ar)], np.r_[1.0, ma], length, distrvs=rng.normal, burnin=500)
-    for _ in range(differences):
-        series = np.cumsum(series)
-    series = np.diff(series, differences)
-    order = len(ar if asked == "p" else ma)
-    (total, partial), (first, partial_first) = (_outside(series, lags, level) for level in (0.05 / lags, 0.05))
-    return {
-        "acf": float(np.max(np.flatnonzero(total) + 1, initial=0) == order),
-        "pacf": float(np.max(np.flatnonzero(partial) + 1, initial=0) == order),
-        "acf_first": float(np.argmin(np.r_[first, False]) == order),
-        "pacf_first": float(np.argmin(np.r_[partial_first, False]) == order),
-    }
+    right = []
+    for _ in range(times):
+        series = arma_generate_sample(np.r_[1.0, -np.array(ar)], np.r_[1.0, ma], length, distrvs=rng.normal, burnin=500)
+        for _ in range(differences):
+            series = np.cumsum(series)
+        series = np.diff(series, differences)
+        read = [np.max(np.flatnonzero(out) + 1, initial=0) for out in _outside(series, lags, 0.05 / lags)]
+        read += [np.argmin(np.r_[out, False]) for out in _outside(series, lags, 0.05)]
+        right.append(np.array(read) == len(ar if asked == "p" else ma))
+    total, partial, first, partial_first = np.mean(right, axis=0).tolist()
+    return {"acf": total, "pacf": partial, "acf_first": first, "pacf_first": partial_first}
 
 
 def _outside(series: np.ndarray, lags: int, level: float) -> tuple[np.ndarray, np.ndarray]:
