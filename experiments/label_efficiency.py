@@ -2,12 +2,15 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.datasets import make_classification
+from sklearn.datasets import make_classification, make_moons
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.semi_supervised import SelfTrainingClassifier
 
 from experiments.common import streams
 from experiments.common.data import bundled, shares
+from experiments.common.generated import gaussian_classes
 
 
 def queried_accuracy(
@@ -79,6 +82,71 @@ def queried_accuracy(
             told.append(fitted.score(X[test], y[test]))
         found |= {name: float(np.mean(told)), f"{name}_last": told[-1]}
     return found
+
+
+def self_trained_accuracy(
+    seed: int,
+    *,
+    data: str,
+    pool: int,
+    labels: int,
+    model: str = "forest",
+    trees: int = 100,
+    threshold: float = 0.9,
+    rounds: int = 10,
+    error: float = 0.1,
+    columns: int = 10,
+    unlabelled: str = "same",
+) -> dict[str, float]:
+    """Test accuracy of a model fitted to a few labels, and of the same model that goes on with its own labels.
+
+    Lines 2275-2286 with scikit-learn's SelfTrainingClassifier: in each round the rows without a label whose predicted
+    probability exceeds the threshold get that label, and the model is fitted anew.
+
+    Args:
+        seed: Draws rows, labels and fits; both ways see the same labels and fit with the same seed.
+        data: `moons` (noise 0.2), `gaussians` (two classes), or a bundled set.
+        pool: Rows with and without label; of a bundled set a third of the rows at most.
+        labels: Rows with a label, classes in proportion, at least one row of each.
+        model: `forest`, the printed one, or `logistic`.
+        trees: Of the forest; scikit-learn's default is the printed number.
+        threshold: Probability above which a label is taken.
+        rounds: Largest number of rounds.
+        error: Bayes error of `gaussians`.
+        columns: Of `gaussians`; classes differ in each.
+        unlabelled: `same` as the labelled rows, or `permuted`, each column by itself, so that the rows no longer show
+            where the classes lie.
+
+    Returns:
+        `self_trained` and `supervised`, accuracy on rows outside the pool, in [0, 1]; `taken`, the share of the rows
+        without label that got one, and `taken_right`, the share of those that is right (1 if none was taken).
+    """
+    drawing, choosing, fitting, permuting = streams(seed, 4)
+    if data == "moons":
+        X, y = make_moons(pool + 2000, noise=0.2, random_state=drawing)
+    elif data == "gaussians":
+        X, y, _ = gaussian_classes(drawing, pool + 2000, columns=columns, error=error)
+    else:
+        X, y = bundled(data)
+    mine, test = shares(drawing, len(y), pool)
+    first, rest = train_test_split(mine, train_size=labels, stratify=y[mine], random_state=choosing)
+    others = X[rest]
+    if unlabelled == "permuted":
+        others = np.random.default_rng(permuting).permuted(others, axis=0)
+    plain = {
+        "forest": RandomForestClassifier(trees, random_state=fitting),
+        "logistic": LogisticRegression(max_iter=1000),
+    }[model]
+    going_on = SelfTrainingClassifier(plain, threshold=threshold, max_iter=rounds)
+    going_on.fit(np.concatenate([X[first], others]), np.r_[y[first], np.full(len(rest), -1)])
+    given = going_on.transduction_[labels:]
+    taken = given >= 0
+    return {
+        "self_trained": going_on.score(X[test], y[test]),
+        "supervised": plain.fit(X[first], y[first]).score(X[test], y[test]),
+        "taken": float(taken.mean()),
+        "taken_right": float(np.mean(given[taken] == y[rest][taken])) if taken.any() else 1.0,
+    }
 
 
 def _model(name: str, seed: int) -> ClassifierMixin:

@@ -1,0 +1,170 @@
+"""Trials about recommending: ratings from a matrix with blanks, new items and new users."""
+
+import numpy as np
+from scipy.sparse.linalg import svds
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics.pairwise import cosine_similarity
+
+from experiments.common import streams
+from experiments.common.data import bundled, shares
+from experiments.common.real import texts
+
+
+def svd_rating_errors(
+    seed: int,
+    *,
+    seen: float,
+    k: int = 50,
+    data: str = "ratings",
+    users: int = 500,
+    items: int = 200,
+    rank: int = 5,
+    skew: float = 0.0,
+) -> dict[str, float]:
+    """Root mean squared errors of predicted ratings on the cells that were blank, in the ratings' unit.
+
+    The printed calls of lines 1301-1302 on a matrix with zeros for blanks.
+
+    Args:
+        seed: Draws the ratings and which are seen.
+        seen: Share of the cells that are seen, in (0, 1).
+        k: Singular values that are kept; the guide prints 50.
+        data: `ratings`, whole numbers from 1 to 5 with user and item effects, tastes and noise, all of like size; or
+            `digits`, images for users, pixels from 0 to 16 for ratings.
+        users: Rows; of digits a third of the images.
+        items: Columns.
+        rank: Tastes that users and items differ in; 0 leaves nothing but noise, no effects either.
+        skew: How much more popular items are seen: item j in proportion to 1 / (j + 10)^skew.
+
+    Returns:
+        `printed`; `global_mean`, the mean of what is seen; `item_mean`; `clipped`, the printed prediction moved into
+        the range of ratings; `centred`, the same calls where the item's mean has been taken off before and added again
+        after; `correlation` of the printed prediction with the ratings, in [-1, 1].
+    """
+    drawing, hiding, starting = streams(seed, 3)
+    rng = np.random.default_rng(drawing)
+    if data == "digits":
+        X, y = bundled("digits")
+        ratings = 16 * X[shares(drawing, len(y), len(y) // 3)[0]]
+    else:
+        tastes = rng.normal(size=(users, rank)) @ rng.normal(size=(rank, items)) / np.sqrt(max(rank, 1))
+        effects = rng.normal(size=(users, 1)) + rng.normal(size=items)
+        raw = (tastes + effects) * (rank > 0) + rng.normal(size=(users, items))
+        ratings = np.clip(np.round(3.5 + 0.6 * raw), 1, 5)
+    popular = 1 / (np.arange(ratings.shape[1]) + 10.0) ** skew
+    chance = np.minimum(seen * popular / popular.mean(), 0.95)
+    known = np.random.default_rng(hiding).random(ratings.shape) < chance
+
+    def predicted(matrix: np.ndarray) -> np.ndarray:
+        U, sigma, Vt = svds(matrix, k=k, rng=np.random.default_rng(starting))
+        return np.dot(np.dot(U, np.diag(sigma)), Vt)
+
+    overall = ratings[known].mean()
+    means = (np.where(known, ratings, 0).sum(axis=0) + overall) / (known.sum(axis=0) + 1)
+    printed = predicted(np.where(known, ratings, 0.0))
+    arms = {
+        "printed": printed,
+        "clipped": np.clip(printed, ratings.min(), ratings.max()),
+        "centred": means + predicted(np.where(known, ratings - means, 0.0)),
+        "item_mean": np.broadcast_to(means, ratings.shape),
+        "global_mean": np.full(ratings.shape, overall),
+    }
+    errors = {name: float(np.sqrt(np.mean((arm - ratings)[~known] ** 2))) for name, arm in arms.items()}
+    return errors | {"correlation": float(np.corrcoef(printed[~known], ratings[~known])[0, 1])}
+
+
+def cold_start_auc(
+    seed: int,
+    *,
+    cold: str,
+    items: int = 300,
+    users: int = 200,
+    seen: float = 0.2,
+    data: str = "features",
+    telling: float = 0.7,
+    columns: int = 5,
+    held: float = 0.2,
+) -> dict[str, float]:
+    """How well interactions, and descriptions of items, rank what was never seen together.
+
+    Each user saw a part of the items and liked some of them. What is ranked is the held-out share of the items, for
+    each user those not seen, and the outcome says how often one that they would like stands above another.
+
+    Args:
+        seed: Draws items, users, what was seen, and initial weights.
+        cold: Who has no interactions: `items` (the held-out ones), `users` (those judged, a fifth, on the held-out
+            items) or `none`.
+        items: Items; of texts a third of them.
+        users: Users.
+        seen: Share of the items that a user saw; likes of these are what is known.
+        data: `features`, columns of numbers that describe the items, of users with a direction of taste; or `texts`,
+            SciPy's documentation, described by the printed TfidfVectorizer, of users who like four in five texts of two
+            of its eight subjects and one in five of the others.
+        telling: Correlation of `features` with what users judge by, in [0, 1].
+        columns: Columns that users judge by, and of features.
+        held: Share of the items that is ranked.
+
+    Returns:
+        Area under the ROC curve, mean over users, in [0, 1], where ties count half: `neighbours` (items liked by the
+        same users, lines 1297-1298), `factors` (the printed SVD), `embeddings` (alternating least squares, where what
+        has no interactions keeps its initial weights), and `content` (lines 1324-1331).
+    """
+    drawing, seeing, starting = (np.random.default_rng(part) for part in streams(seed, 3))
+    if data == "texts":
+        described, liked = _readers(drawing, users)
+    else:
+        judged_by = drawing.normal(size=(items, columns))
+        described = telling * judged_by + np.sqrt(1 - telling**2) * drawing.normal(size=judged_by.shape)
+        tastes = drawing.normal(size=(users, columns)) @ judged_by.T / np.sqrt(columns)
+        liked = tastes + 0.5 * drawing.normal(size=tastes.shape) > 0
+    items = liked.shape[1]
+    known = seeing.random(liked.shape) < seen
+    ranked = np.arange(round(held * items))
+    who = np.arange(users // 5 if cold == "users" else users)
+    if cold == "items":
+        known[:, ranked] = False
+    if cold == "users":
+        known[who] = False
+    likes = (known & liked).astype(float)
+    U, sigma, Vt = svds(likes, k=20, rng=starting)
+    profiles = likes @ described / np.maximum(likes.sum(axis=1, keepdims=True), 1)
+    scores = {
+        "neighbours": likes @ cosine_similarity(likes.T),
+        "factors": np.dot(np.dot(U, np.diag(sigma)), Vt),
+        "embeddings": _embedded(starting, np.where(liked, 1.0, -1.0), known),
+        "content": cosine_similarity(profiles, described),
+    }
+    places = np.ix_(who, ranked)
+    return {name: _mean_auc(score[places], liked[places], ~known[places]) for name, score in scores.items()}
+
+
+def _readers(rng: np.random.Generator, users: int) -> tuple[np.ndarray, np.ndarray]:
+    """TF-IDF of a third of the texts, (texts, words), and which of them each user would like, (users, texts)."""
+    words, subjects = texts()
+    mine = rng.permutation(len(words))[: len(words) // 3]
+    described = TfidfVectorizer(stop_words="english").fit_transform(words[mine]).toarray()
+    preferred = rng.permuted(np.tile(np.arange(8) < 2, (users, 1)), axis=1)[:, subjects[mine]]
+    return described, rng.random(preferred.shape) < np.where(preferred, 0.8, 0.2)
+
+
+def _embedded(rng: np.random.Generator, ratings: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Products of user and item vectors fitted to the known cells in ten rounds of alternating least squares."""
+    width, penalty = 5, 2.0
+    vectors = [rng.normal(0, 0.3, (size, width)) for size in ratings.shape]
+    for turn in range(20):
+        own, other = vectors[turn % 2], vectors[1 - turn % 2]
+        values, cells = (ratings, known) if turn % 2 == 0 else (ratings.T, known.T)
+        told = cells.any(axis=1)  # the others keep their initial vectors
+        grams = np.einsum("ij,jk,jl->ikl", cells[told], other, other, optimize=True) + penalty * np.eye(width)
+        own[told] = np.linalg.solve(grams, ((cells * values)[told] @ other)[..., None])[..., 0]
+    return vectors[0] @ vectors[1].T
+
+
+def _mean_auc(scores: np.ndarray, liked: np.ndarray, counted: np.ndarray) -> float:
+    """Area under the ROC curve of the counted cells, mean over the rows that have a liked and another one."""
+    areas = []
+    for score, like, count in zip(scores.round(9), liked, counted, strict=True):
+        apart = np.sign(score[like & count][:, None] - score[~like & count])
+        if apart.size:
+            areas.append((1 + apart.mean()) / 2)
+    return float(np.mean(areas))
