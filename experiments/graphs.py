@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.common import networks, streams
-from experiments.common.networks import SPLIT, Weights
+from experiments.common.networks import DATA, SPLIT, Weights
 from experiments.common.real import graph
 
 
@@ -128,3 +128,75 @@ def karate(
         name: (((guess == y) & ~known).sum(1) / (~known).sum(1)).double().numpy()
         for name, guess in (("accuracy", found), ("majority", larger.expand_as(y)))
     }
+
+
+def blocks(seed: int, nodes: int, groups: int, inside: float, between: float) -> tuple[np.ndarray, np.ndarray]:
+    """Adjacency (nodes, nodes) of a random graph and the group of each node (Holland, Laskey and Leinhardt 1983).
+
+    Edges join two nodes of a group with probability `inside`, of two groups with `between`.
+    """
+    rng = np.random.default_rng(seed)
+    y = np.arange(nodes) % groups
+    chance = np.where(y[:, None] == y, inside, between)
+    upper = np.triu(rng.random((nodes, nodes)) < chance, 1)
+    return (upper | upper.T).astype(float), y
+
+
+def depth(
+    seeds: Sequence[int],
+    *,
+    layers: int = 32,
+    network: str = "blocks",
+    nodes: int = 100,
+    groups: int = 4,
+    inside: float = 0.2,
+    between: float = 0.02,
+    noise: float = 2.0,
+    neighbours: bool = True,
+    mix: float = 0.0,
+    epochs: int = 200,
+) -> dict[str, np.ndarray]:
+    """How far apart a graph network of two layers, `shallow`, and one of many, `deep`, put nodes of different classes.
+
+    It is 1 minus the cosine of the last hidden representations of two nodes of different classes, mean over all such
+    pairs, from 0 (all the same) to 1. `shallow_accuracy` and `deep_accuracy` are shares of right answers on the half of
+    the nodes whose classes were not told.
+
+    Args:
+        seeds: Each draws graph, columns, told nodes and weights of one replicate.
+        layers: Of the deep network, the output's included.
+        network: `blocks`, or a name of `experiments.common.real.graph`, with one column for each node.
+        nodes: Nodes of a block graph.
+        groups: Classes of a block graph.
+        inside: Chance of an edge within a class.
+        between: Chance of an edge between classes.
+        noise: Standard deviation about the unit vector of the class that is a node's columns in a block graph.
+        neighbours: Whether layers see them; else they are those of a network without graph.
+        mix: Share of the first layer's output in each later one.
+        epochs: Steps of Adam.
+    """
+    drawn = [streams(seed, 5)[DATA : SPLIT + 1] for seed in seeds]
+    real = None if network == "blocks" else graph(network)
+    made = [blocks(data, nodes, groups, inside, between) if real is None else real for data, _ in drawn]
+    y = torch.from_numpy(np.stack([labels for _, labels in made])).long()
+    spread = torch.stack([normalised(adjacency, neighbours) for adjacency, _ in made])
+    count, own = y.shape[1], int(y.max()) + 1
+    draws = [[np.random.default_rng([seed, 1]) for seed in pair] for pair in drawn]
+    columns = [
+        np.eye(own)[labels] + rng.normal(0, noise, (count, own)) if real is None else np.eye(count)
+        for (rng, _), (_, labels) in zip(draws, made, strict=True)
+    ]
+    x = torch.from_numpy(np.stack(columns)).float().mT
+    known = torch.from_numpy(np.stack([rng.permutation(count) < count // 2 for _, rng in draws]))
+    outcomes = {}
+    for name, count in {"shallow": 2, "deep": layers}.items():
+        widths = (x.shape[1], *[16] * (count - 1), own)
+        weights = learned(seeds, x, y, known, spread, widths, epochs=epochs, init="he", dropped=0.0, mix=mix)
+        inner = hidden(weights, x, spread, (), mix)
+        along = functional.normalize(inner, dim=1, eps=1e-12)
+        different = y[:, :, None] != y[:, None, :]
+        cosines = torch.where((inner == 0).all(1)[:, :, None], 1.0, along.mT @ along)
+        outcomes[name] = (((1 - cosines) * different).sum((1, 2)) / different.sum((1, 2))).double().numpy()
+        hits = classes(weights, inner, spread, rectified=False).argmax(1) == y
+        outcomes[f"{name}_accuracy"] = ((hits & ~known).sum(1) / (~known).sum(1)).double().numpy()
+    return outcomes
