@@ -147,14 +147,14 @@ def depth(
     *,
     layers: int = 32,
     network: str = "blocks",
-    nodes: int = 100,
+    nodes: int = 80,
     groups: int = 4,
     inside: float = 0.2,
     between: float = 0.02,
     noise: float = 2.0,
     neighbours: bool = True,
     mix: float = 0.0,
-    epochs: int = 200,
+    epochs: int = 120,
 ) -> dict[str, np.ndarray]:
     """How far apart a graph network of two layers, `shallow`, and one of many, `deep`, put nodes of different classes.
 
