@@ -38,13 +38,13 @@ def shared_out(rows: Rows, clients: int, split: str, seeds: Sequence[int]) -> Ro
     return x[each, mine], y[each, mine]
 
 
-def after_local_steps(net: Layer, weights: Weights, rows: Rows, steps: Tensor, rate: Tensor) -> Weights:
+def after_local_steps(net: Layer, weights: Weights, rows: Sequence[Tensor], steps: Tensor, rate: Tensor) -> Weights:
     """Weights of each client after its steps of SGD, one on each minibatch.
 
     Args:
         net: The network.
         weights: Of each client at the start, first axis (networks,).
-        rows: Each client's rows.
+        rows: Each client's rows and classes.
         steps: Row numbers of the minibatches, (networks, steps, size).
         rate: Learning rates, (networks,).
     """
@@ -87,31 +87,31 @@ def rounds_to_target(
         most: Rounds after which the search ends; what is not reached by then counts as `most`. The target is reached
             where accuracy is there in this round and the next.
     """
-    (x, y), rngs = held, [np.random.default_rng(seed) for seed in seeds]
-    replicates, clients, rows = y.shape
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    replicates, clients, rows = held[1].shape
     size = size or rows
-    networks = replicates * len(rates)
-    rate = torch.tensor(rates).repeat_interleave(taking_part).repeat(replicates)
-    weights = [tensor.detach().repeat_interleave(len(rates), 0) for tensor in start]
-    judged = tuple(part.repeat_interleave(len(rates), 0) for part in valid)
     found, best = np.full(replicates, float(most)), np.full(replicates, rates[0])
-    before = np.zeros((replicates, len(rates)), bool)
+    weights = [tensor.detach().repeat_interleave(len(rates), 0) for tensor in start]
+    judged = [part.repeat_interleave(len(rates), 0) for part in valid]
+    left, before = np.arange(replicates), np.zeros((replicates, len(rates)), bool)  # those that have not arrived
     for number in range(most):
-        who = np.stack([rng.permutation(clients)[:taking_part] for rng in rngs])
-        orders = [[[rng.permutation(rows) for _ in range(epochs)] for _ in range(taking_part)] for rng in rngs]
-        steps = torch.from_numpy(
-            np.reshape(orders, (replicates, taking_part, epochs, rows))[..., : rows // size * size]
-        )
-        steps = steps.reshape(replicates, taking_part, -1, size).repeat_interleave(len(rates), 0).flatten(0, 1)
-        mine = torch.arange(replicates)[:, None], torch.from_numpy(who)
-        local = tuple(part[mine].repeat_interleave(len(rates), 0).flatten(0, 1) for part in (x, y))
+        who = np.stack([rngs[one].permutation(clients)[:taking_part] for one in left])
+        orders = [[[rngs[one].permutation(rows) for _ in range(epochs)] for _ in range(taking_part)] for one in left]
+        steps = np.reshape(orders, (len(left), taking_part, epochs, rows))[..., : rows // size * size]
+        steps = torch.from_numpy(steps.reshape(len(left), taking_part, -1, size))
+        local = [part[left[:, None], who] for part in held]
+        *local, steps = (part.repeat_interleave(len(rates), 0).flatten(0, 1) for part in (*local, steps))
+        rate = torch.tensor(rates).repeat_interleave(taking_part).repeat(len(left))
         sent = after_local_steps(net, [w.repeat_interleave(taking_part, 0) for w in weights], local, steps, rate)
-        weights = [tensor.unflatten(0, (networks, taking_part)).mean(1) for tensor in sent]
-        now = accuracy(net, weights, judged).reshape(replicates, -1) >= target[:, None]
+        weights = [tensor.unflatten(0, (-1, taking_part)).mean(1) for tensor in sent]
+        now = accuracy(net, weights, (judged[0], judged[1])).reshape(len(left), -1) >= target[left, None]
         reached, before = now & before, now
-        new = reached.any(1) & (found == most)
-        found[new], best[new] = number, np.array(rates)[reached.argmax(1)][new]
-        if np.all(found < most):
+        new = reached.any(1)
+        if new.any():
+            found[left[new]], best[left[new]] = number, np.array(rates)[reached.argmax(1)][new]
+            left, before, kept = left[~new], before[~new], torch.from_numpy(np.repeat(~new, len(rates)))
+            weights, judged = ([tensor[kept] for tensor in part] for part in (weights, judged))
+        if not len(left):
             break
     return found, best
 
