@@ -1,11 +1,13 @@
-"""Trials on fairness, robustness, embeddings and federated learning against what is known about them."""
+"""Trials on fairness, robustness, embeddings, federated learning and deployment against what is known about them."""
+
+import os
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from experiments import embeddings, fairness, federated, robustness
+from experiments import deployment, embeddings, fairness, federated, robustness
 from experiments.common.layers import initial, linear
 from experiments.common.networks import cross_entropy
 
@@ -132,3 +134,13 @@ def test_decisions_without_attribute_or_proxies_do_not_depend_on_the_group() -> 
     clear = fairness.gap_without_attribute(SEEDS[0], proxies=1, strength=2.0)
     assert clear["columns"] == 4
     assert clear["bare"] > clear["careful"] + 0.1
+
+
+def test_logging_leaves_environment_and_folder_as_they_were(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = dict(os.environ)
+    refused = deployment.logged_as_printed(1, model="forest")
+    assert refused == {"works": 0.0, "refused": 1.0, "deprecated": 1.0}
+    assert deployment.logged_as_printed(1, model="forest", logs=False)["works"] == 0
+    assert dict(os.environ) == before
+    assert not list(tmp_path.iterdir())
