@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,8 @@ def temporary_store() -> Iterator[list[str]]:
     log = logging.getLogger("mlflow")
     with TemporaryDirectory() as folder, patch.dict(os.environ, {"MLFLOW_DISABLE_TELEMETRY": "true"}):
         uri = os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-        with patch.object(log, "handlers", [listener]):
+        with patch.object(log, "handlers", [listener]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of MLflow's own libraries say nothing about the lines
             artifacts = Path(folder, "artifacts").as_uri()
             os.environ["MLFLOW_EXPERIMENT_ID"] = mlflow.MlflowClient(uri).create_experiment("trial", artifacts)
             yield messages

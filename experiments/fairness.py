@@ -152,20 +152,10 @@ def smallest_worst_ratio(
         positive classes; `four_fifths`, 1.0 where every ratio of the best rule is at most 1.25.
     """
     drawing, choosing = streams(seed, 2)
-    rng = np.random.default_rng(choosing)
-    groups = []
-    if data == "generated":
-        made = np.random.default_rng(drawing)
-        for rate, distance in zip(rates, quality, strict=True):
-            y = np.arange(n_test) < round(rate * n_test)
-            groups.append((made.normal(size=n_test) + distance * y, y))
-    else:
-        X, group, y = people(drawing, 0, data)
-        columns, train = np.c_[X, group], slice(n_train)
-        score = MODELS["logistic"](0).fit(columns[train], y[train]).decision_function(columns[n_train:])
-        groups = [(score[group[n_train:] == g], y[n_train:][group[n_train:] == g] == 1) for g in (0, 1)]
+    groups = _scored_groups(drawing, data, rates, quality, n_train, n_test)
     if alike:
         (_, like), (score, y) = groups
+        rng = np.random.default_rng(choosing)
         drawn = np.concatenate([rng.choice(np.flatnonzero(y == k), np.sum(like == k)) for k in (False, True)])
         groups[1] = score[drawn], y[drawn]
     # log ratio of group 0 to group 1 for each pair of thresholds, (thresholds, thresholds)
@@ -184,6 +174,21 @@ def smallest_worst_ratio(
         "rates": float(max(shares) / min(shares)),
         "four_fifths": float(worst[0] <= 1.25),
     }
+
+
+def _scored_groups(
+    seed: int, data: str, rates: Sequence[float], quality: Sequence[float], n_train: int, n_test: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Scores, and whether the class is positive, of the test persons of each group; as for `smallest_worst_ratio`."""
+    if data == "generated":
+        rng = np.random.default_rng(seed)
+        classes = [np.arange(n_test) < round(rate * n_test) for rate in rates]
+        return [(rng.normal(size=n_test) + distance * y, y) for y, distance in zip(classes, quality, strict=True)]
+    X, group, y = people(seed, 0, data)
+    columns, test = np.c_[X, group], group[n_train:]
+    model = MODELS["logistic"](0).fit(columns[:n_train], y[:n_train])
+    score, positive = model.decision_function(columns[n_train:]), y[n_train:] == 1
+    return [(score[test == g], positive[test == g]) for g in (0, 1)]
 
 
 def _rates(score: np.ndarray, y: np.ndarray, least: float, most: float, steps: int = 400) -> tuple[np.ndarray, ...]:

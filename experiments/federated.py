@@ -38,13 +38,13 @@ def shared_out(rows: Rows, clients: int, split: str, seeds: Sequence[int]) -> Ro
     return x[each, mine], y[each, mine]
 
 
-def after_local_steps(net: Layer, weights: Weights, rows: Rows, steps: Tensor, rate: Tensor) -> Weights:
+def after_local_steps(net: Layer, weights: Weights, rows: Sequence[Tensor], steps: Tensor, rate: Tensor) -> Weights:
     """Weights of each client after its steps of SGD, one on each minibatch.
 
     Args:
         net: The network.
         weights: Of each client at the start, first axis (networks,).
-        rows: Each client's rows.
+        rows: Each client's rows and classes.
         steps: Row numbers of the minibatches, (networks, steps, size).
         rate: Learning rates, (networks,).
     """
@@ -87,31 +87,31 @@ def rounds_to_target(
         most: Rounds after which the search ends; what is not reached by then counts as `most`. The target is reached
             where accuracy is there in this round and the next.
     """
-    (x, y), rngs = held, [np.random.default_rng(seed) for seed in seeds]
-    replicates, clients, rows = y.shape
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    replicates, clients, rows = held[1].shape
     size = size or rows
-    networks = replicates * len(rates)
-    rate = torch.tensor(rates).repeat_interleave(taking_part).repeat(replicates)
-    weights = [tensor.detach().repeat_interleave(len(rates), 0) for tensor in start]
-    judged = tuple(part.repeat_interleave(len(rates), 0) for part in valid)
     found, best = np.full(replicates, float(most)), np.full(replicates, rates[0])
-    before = np.zeros((replicates, len(rates)), bool)
+    weights = [tensor.detach().repeat_interleave(len(rates), 0) for tensor in start]
+    judged = [part.repeat_interleave(len(rates), 0) for part in valid]
+    left, before = np.arange(replicates), np.zeros((replicates, len(rates)), bool)  # those that have not arrived
     for number in range(most):
-        who = np.stack([rng.permutation(clients)[:taking_part] for rng in rngs])
-        orders = [[[rng.permutation(rows) for _ in range(epochs)] for _ in range(taking_part)] for rng in rngs]
-        steps = torch.from_numpy(
-            np.reshape(orders, (replicates, taking_part, epochs, rows))[..., : rows // size * size]
-        )
-        steps = steps.reshape(replicates, taking_part, -1, size).repeat_interleave(len(rates), 0).flatten(0, 1)
-        mine = torch.arange(replicates)[:, None], torch.from_numpy(who)
-        local = tuple(part[mine].repeat_interleave(len(rates), 0).flatten(0, 1) for part in (x, y))
+        who = np.stack([rngs[one].permutation(clients)[:taking_part] for one in left])
+        orders = [[[rngs[one].permutation(rows) for _ in range(epochs)] for _ in range(taking_part)] for one in left]
+        steps = np.reshape(orders, (len(left), taking_part, epochs, rows))[..., : rows // size * size]
+        steps = torch.from_numpy(steps.reshape(len(left), taking_part, -1, size))
+        local = [part[left[:, None], who] for part in held]
+        *local, steps = (part.repeat_interleave(len(rates), 0).flatten(0, 1) for part in (*local, steps))
+        rate = torch.tensor(rates).repeat_interleave(taking_part).repeat(len(left))
         sent = after_local_steps(net, [w.repeat_interleave(taking_part, 0) for w in weights], local, steps, rate)
-        weights = [tensor.unflatten(0, (networks, taking_part)).mean(1) for tensor in sent]
-        now = accuracy(net, weights, judged).reshape(replicates, -1) >= target[:, None]
+        weights = [tensor.unflatten(0, (-1, taking_part)).mean(1) for tensor in sent]
+        now = accuracy(net, weights, (judged[0], judged[1])).reshape(len(left), -1) >= target[left, None]
         reached, before = now & before, now
-        new = reached.any(1) & (found == most)
-        found[new], best[new] = number, np.array(rates)[reached.argmax(1)][new]
-        if np.all(found < most):
+        new = reached.any(1)
+        if new.any():
+            found[left[new]], best[left[new]] = number, np.array(rates)[reached.argmax(1)][new]
+            left, before, kept = left[~new], before[~new], torch.from_numpy(np.repeat(~new, len(rates)))
+            weights, judged = ([tensor[kept] for tensor in part] for part in (weights, judged))
+        if not len(left):
             break
     return found, best
 
@@ -230,6 +230,38 @@ def rebuilt_by_matching(
     return x.detach()
 
 
+def update_sent(
+    net: Layer,
+    weights: Weights,
+    held: Rows,
+    rngs: Sequence[np.random.Generator],
+    epochs: int,
+    size: int,
+    noise: float,
+) -> Weights:
+    """What each client sends: its weights' change over its steps, as a mean gradient, plus noise.
+
+    Args:
+        net: The network.
+        weights: At the start.
+        held: Rows of one client per replicate.
+        rngs: Each draws minibatches and noise.
+        epochs: Passes over the rows.
+        size: Rows of a minibatch.
+        noise: Standard deviation of what is added to each number, as a share of the length of the whole.
+    """
+    rows = held[1].shape[1]
+    orders = np.stack([[rng.permutation(rows)[: rows // size * size] for _ in range(epochs)] for rng in rngs])
+    steps, rate = torch.from_numpy(orders.reshape(len(rngs), -1, size)), torch.full((len(rngs),), 0.1)
+    after = after_local_steps(net, weights, held, steps, rate)
+    sent = [(old.detach() - new) / (0.1 * steps.shape[1]) for old, new in zip(weights, after, strict=True)]
+    length = sum(tensor.square().flatten(1).sum(1) for tensor in sent).sqrt().view(-1, 1, 1)
+    drawn = [np.stack([rng.normal(size=tensor.shape[1:]) for rng in rngs]) for tensor in sent]
+    return [
+        tensor + noise * length * torch.from_numpy(added).float() for tensor, added in zip(sent, drawn, strict=True)
+    ]
+
+
 def rows_told_by_update(
     seeds: Sequence[int],
     *,
@@ -265,39 +297,31 @@ def rows_told_by_update(
         `told`, by either way; `by_ratio` and `by_matching`, by one of them; `guessed`, by as many other rows of the
         table as the two ways rebuild.
     """
-    sizes, images = (rows, 200, 300), data != "breast_cancer"
-    held, others, public = pictures(seeds, sizes, data) if images else classification(seeds, (rows, 100, 200), data)
-    inputs, outs = held[0][0, 0].numel(), 10 if images else 2
-    layers = [linear(inputs, 64), relu, linear(64, outs)] if structure == "mlp" else [linear(inputs, outs)]
-    net, flattened = chain(*layers), [(part.flatten(2), classes) for part, classes in (held, public)]
+    images, outs = data != "breast_cancer", 10 if data != "breast_cancer" else 2
+    sizes = (rows, 200, 300) if images else (rows, 100, 200)
+    parts = pictures(seeds, sizes, data) if images else classification(seeds, sizes, data)
+    held, others, public = ((x.flatten(2), y) for x, y in parts)
+    inputs = held[0].shape[2]
+    hidden = chain(linear(inputs, 64), relu, linear(64, outs))
+    net = hidden if structure == "mlp" else linear(inputs, outs)
     weights = initial(net, seeds)
     if trained:
-        steps = batches(seeds, len(public[1][0]), 32, trained)
-        (weights,) = fit(net, weights, flattened[1], steps, [0.01], optimizer="adam")
+        (weights,) = fit(net, weights, public, batches(seeds, sizes[2], 32, trained), [0.01], optimizer="adam")
     rngs = [np.random.default_rng(streams(seed, 7)[6]) for seed in seeds]
-    size = size or rows
-    orders = np.stack([[rng.permutation(rows)[: rows // size * size] for _ in range(epochs)] for rng in rngs])
-    steps, rate = torch.from_numpy(orders.reshape(len(seeds), -1, size)), torch.full((len(seeds),), 0.1)
-    after = after_local_steps(net, weights, flattened[0], steps, rate)
-    sent = [(old.detach() - new) / (0.1 * steps.shape[1]) for old, new in zip(weights, after, strict=True)]
-    length = sum(tensor.square().flatten(1).sum(1) for tensor in sent).sqrt()
-    for tensor in sent:
-        drawn = torch.from_numpy(np.stack([rng.normal(size=tensor.shape[1:]) for rng in rngs])).float()
-        tensor += noise * length.view(-1, 1, 1) * drawn
+    sent = update_sent(net, weights, held, rngs, epochs, size or rows, noise)
     box = (0.0, 1.0) if images else (-4.0, 4.0)
     start = np.stack([rng.uniform(size=(rows, inputs)) if images else rng.normal(size=(rows, inputs)) for rng in rngs])
     found = {
         "by_ratio": rebuilt_by_ratio(sent).clamp(*box),
         "by_matching": rebuilt_by_matching(net, weights, sent, torch.from_numpy(start).float(), outs, box, n_steps),
     }
-    mine = flattened[0][0]
     if sends_rows:
-        found = dict.fromkeys(found, mine)
+        found = dict.fromkeys(found, held[0])
     found["told"] = torch.cat(list(found.values()), 1)
-    found["guessed"] = others[0].flatten(2)[:, : found["told"].shape[1]]
-    everyone = torch.from_numpy(np.array(whole(data))).float()
-    other = torch.cdist(mine, everyone.expand(len(seeds), -1, -1)).topk(2, 2, largest=False).values[..., 1]
-    near = {name: torch.cdist(mine, rebuilt).amin(2) < other / 2 for name, rebuilt in found.items()}
+    found["guessed"] = others[0][:, : found["told"].shape[1]]
+    everyone = torch.from_numpy(np.array(whole(data))).float().expand(len(seeds), -1, -1)
+    nearest = torch.cdist(held[0], everyone).topk(2, 2, largest=False).values[..., 1]
+    near = {name: torch.cdist(held[0], rebuilt).amin(2) < nearest / 2 for name, rebuilt in found.items()}
     return {name: told.double().mean(1).numpy() for name, told in near.items()}
 
 
