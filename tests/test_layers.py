@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments import convolution, networks, sequences
+from experiments import convolution, forecasting, networks, sequences
 from experiments.common import layers, training
 from experiments.common.layers import Layer, chain, linear, relu
 from experiments.common.networks import batches
@@ -362,6 +362,7 @@ def test_default_initial_weights_spread_as_those_of_torch(name: str) -> None:
         (convolution.agreement_under_shift, {"shift": 1, "n_train": 64, "n_test": 50, "n_steps": 20}),
         (sequences.learned_order, {"task": "before", "causal": True, "length": 5, "n_steps": 20}),
         (sequences.gradient_through_time, {"length": 12, "forget": 1.0, "n_steps": 20}),
+        (forecasting.forecast_errors, {"data": "sunspots", "length": 60, "n_steps": 20, "tests": 10}),
     ],
 )
 def test_batched_trial_gives_a_seed_what_it_gives_it_alone(trial: Callable, parameters: dict[str, object]) -> None:
