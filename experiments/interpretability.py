@@ -173,7 +173,8 @@ def lime_near_the_row(
     Args:
         seed: Draws rows, fit, LIME's samples and the near rows.
         model: `logistic`, `boosting`, `quadratic` (discriminant analysis) or `forest` of fifty trees.
-        data: `gaussians`, five of ten columns tell; `interactions`, two of ten; or `breast_cancer`, whose thirty columns are scaled.
+        data: `gaussians`, five of ten columns tell; `interactions`, two of ten; or `breast_cancer`, thirty columns,
+            scaled.
         discretize: Whether numbers are cut at their quartiles first, the package's default.
         near: Standard deviation of the near rows about the explained one, in those of the columns. LIME's own
             neighbourhood (`kernel_width`) is 0.75 in the same measure.
