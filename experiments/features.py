@@ -97,8 +97,8 @@ def auc_by_category_code(
         skew: How unequally the generated levels are met, from 0, all alike, to 1, Zipf's law.
 
     Returns:
-        `target`: the mean of the classes, each level counting ten rows of the overall mean besides its own, and in training
-        without the row itself (by scikit-learn, in five folds). `one_hot`. `seen`: levels met in training.
+        `target`: the mean of the classes, each level counting ten rows of the overall mean besides its own, in training
+        without the row itself (five folds). `one_hot`. `seen`: levels met in training.
     """
     drawing, folding, fitting, encoding = streams(seed, 4)
     if data == "generated":
