@@ -1,14 +1,22 @@
 """Claims about columns and how to code them."""
 
+from functools import cache
+
 import numpy as np
-from sklearn.base import RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder, scale
+from xgboost import XGBClassifier
 
 from experiments.common import streams
-from experiments.common.real import series
+from experiments.common.generated import categories
+from experiments.common.real import series, table
 
 
 def r2_by_month_code(
@@ -68,3 +76,87 @@ def _regressor(model: str, seed: int) -> RegressorMixin:
         "forest": RandomForestRegressor(50, random_state=seed),
         "neighbours": KNeighborsRegressor(10),
     }[model]
+
+
+def auc_by_category_code(
+    seed: int, *, model: str, data: str = "generated", levels: int = 300, n: int = 1500, skew: float = 1.0
+) -> dict[str, float]:
+    """Area under the ROC curve on new rows of a classifier that is given a category in one of two codes, in [0, 1].
+
+    Both codes go to the same model beside the same numeric columns, and its strength is cross-validated among the same
+    three values inside the training rows. Levels that are new at the test are all zero or the overall mean.
+
+    Args:
+        seed: Draws rows, folds and fits.
+        model: `logistic` regression, by its penalty; or `boosting`, a hundred trees, by their depth.
+        data: `generated`, a level's effect on the log odds as large as all else; `autompg`, the make of a car beside
+            seven numbers for economy above the median; or `affairs`, occupation of wife and husband and her education
+            as one category beside five numbers.
+        levels: Generated levels.
+        n: Training rows; 2000 more are drawn for the test, of `autompg` all others.
+        skew: How unequally the generated levels are met, from 0, all alike, to 1, Zipf's law.
+
+    Returns:
+        `target`: the mean of the classes, each level counting ten rows of the overall mean besides its own, in training
+        without the row itself (five folds). `one_hot`. `seen`: levels met in training.
+    """
+    drawing, folding, fitting, encoding = streams(seed, 4)
+    if data == "generated":
+        X, y, _ = categories(drawing, n + 2000, levels=levels, skew=skew, effect=1.0)
+    else:
+        X, y = makes() if data == "autompg" else occupations()
+        rows = np.random.default_rng(drawing).permutation(len(X))[: n + 2000]
+        X, y = X[rows], y[rows]
+    codes = {
+        "target": make_pipeline(
+            TargetEncoder(smooth=10.0, cv=StratifiedKFold(5, shuffle=True, random_state=encoding)), StandardScaler()
+        ),
+        "one_hot": OneHotEncoder(handle_unknown="ignore"),
+    }
+    fits = {
+        "logistic": [LogisticRegression(C=C, max_iter=1000) for C in (0.03, 0.3, 3.0)],
+        "boosting": [
+            XGBClassifier(n_estimators=100, learning_rate=0.1, max_depth=depth, n_jobs=1, random_state=fitting)
+            for depth in (1, 2, 4)
+        ],
+    }[model]
+    found = {"seen": float(len(np.unique(X[:n, 0])))}
+    folds = list(StratifiedKFold(3, shuffle=True, random_state=folding).split(X[:n], y[:n]))
+    everything = np.arange(n), np.arange(n, len(X))
+    for name, code in codes.items():
+        tried = np.mean([_aucs(fits, code, X, y, *fold) for fold in folds], axis=0)
+        found[name] = _aucs([fits[int(np.argmax(tried))]], code, X, y, *everything)[0]
+    return found
+
+
+def _aucs(
+    fits: list[ClassifierMixin],
+    code: TransformerMixin,
+    X: np.ndarray,
+    y: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+) -> list[float]:
+    """Of each model on the test rows, with the first column coded as the training rows have it."""
+    coded = make_column_transformer((code, [0]), remainder="passthrough")
+    Z, new = coded.fit_transform(X[train], y[train]), coded.transform(X[test])
+    return [float(roc_auc_score(y[test], fit.fit(Z, y[train]).predict_proba(new)[:, 1])) for fit in fits]
+
+
+@cache
+def makes() -> tuple[np.ndarray, np.ndarray]:
+    """Make of a car as a code, seven scaled numbers (392, 8), and whether it goes farther than the median (392,)."""
+    from mlxtend.data.autompg import DATA_PATH
+
+    names = np.genfromtxt(DATA_PATH, delimiter=",", usecols=7, dtype=str)
+    code = np.unique([name.split()[0] for name in names], return_inverse=True)[1]
+    X, y = table("autompg")
+    return np.column_stack([code, scale(X)]), (y > np.median(y)).astype(int)
+
+
+@cache
+def occupations() -> tuple[np.ndarray, np.ndarray]:
+    """Education and both occupations as one code, five scaled numbers (6366, 6), and whether any affair (6366,)."""
+    X, y = table("affairs")
+    code = np.unique(X[:, 5:], axis=0, return_inverse=True)[1]
+    return np.column_stack([code, scale(X[:, :5])]), y
