@@ -48,7 +48,7 @@ def q_learning(
     return values
 
 
-def finds_goal(
+def rewards(
     seeds: Sequence[int],
     *,
     size: int = 5,
@@ -60,14 +60,15 @@ def finds_goal(
     prize: float = 0.0,
     corridor: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Whether the learned policy, followed without chance, goes to the far corner on a shortest way, 1 or 0.
+    """What the learned policy collects in a walk of at most 100 steps from the first cell, without random actions.
 
-    `exploring` learned with random actions now and then, `greedy` without; both see the same random numbers.
+    `exploring` learned with random actions now and then, `greedy` without; both saw the same random numbers. In the walk
+    moves go where they should.
 
     Args:
         seeds: Each draws the random actions, and slips, of one replicate.
         size: Cells along each side of the grid; of a corridor, its length.
-        episodes: Walks from the first cell, of at most 100 steps.
+        episodes: Walks to learn from, from the first cell, of at most 100 steps.
         epsilon: Share of random actions of the exploring learner.
         start: Values that learning begins with.
         penalty: Subtracted for each step that ends nowhere; the far corner gives 1 and ends the walk.
@@ -76,14 +77,15 @@ def finds_goal(
         corridor: One row of cells, in which every action goes on.
     """
     settings = {"size": size, "episodes": episodes, "start": start, "penalty": penalty, "slip": slip, "prize": prize}
-    shortest = size - 1 if corridor else 2 * (size - 1)
+    everyone = np.arange(len(seeds))
     outcomes = {}
     for arm, share in {"exploring": epsilon, "greedy": 0.0}.items():
         values = q_learning(seeds, share, corridor=corridor, **settings)
-        at, ended = np.zeros(len(seeds), int), np.zeros(len(seeds), bool)
-        for _ in range(shortest):
-            then = moved(at, values[np.arange(len(seeds)), at].argmax(1), size, corridor)
-            at = np.where(ended, at, then)
-            ended |= (at == 1) & (prize > 0)
-        outcomes[arm] = (at == values.shape[1] - 1).astype(float)
+        at, active, collected = np.zeros(len(seeds), int), np.ones(len(seeds), bool), np.zeros(len(seeds))
+        for _ in range(100):
+            at = np.where(active, moved(at, values[everyone, at].argmax(1), size, corridor), at)
+            won, near = at == values.shape[1] - 1, (at == 1) & (prize > 0)
+            collected += active * np.where(won, 1.0, np.where(near, prize, -penalty))
+            active &= ~(won | near)
+        outcomes[arm] = collected
     return outcomes
