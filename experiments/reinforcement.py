@@ -62,8 +62,8 @@ def rewards(
 ) -> dict[str, np.ndarray]:
     """What the learned policy collects in a walk of at most 100 steps from the first cell, without random actions.
 
-    `exploring` learned with random actions now and then, `greedy` without; both saw the same random numbers. In the walk
-    moves go where they should.
+    `exploring` learned with random actions now and then, `greedy` without; both saw the same random numbers. In the
+    walk moves go where they should.
 
     Args:
         seeds: Each draws the random actions, and slips, of one replicate.

@@ -77,20 +77,24 @@ def undecided_reason(state: str, leaf: Leaf, step: Step, cap: int, failed: int, 
     if state == "open":
         return f"not decided at {step.look} of {cap} replicates"
     enough = f"about {needed:.0f} replicates would decide" if math.isfinite(needed) else "no number of replicates may"
-    told = "agrees in too few replicates" if few and math.isfinite(needed) else "is too close to the edge of the region"
+    told = "is too close to the edge of the region"
+    if few and math.isfinite(needed):
+        told = "agrees in too few replicates"
+    elif few and math.isinf(needed):
+        told, enough = "differs in a few replicates only", "more may tell what is rare"
     return f"{'stopped early: ' if state == 'futile' else ''}{leaf.name} {told}; {enough}"
 
 
 def needed_replicates(leaf: Leaf, seen: Course, level: float) -> float:
     """About how many replicates would decide the leaf if the truth were what was seen, (q s / distance)^2.
 
-    Where too few differ for a standard deviation, as many as have to agree. NaN where nothing varies at the cut and for
-    `identity`, infinite where the estimate lies at the cut.
+    Where all agree, as many as have to. NaN where nothing varies at the cut and for `identity`, infinite where the
+    estimate lies at the cut or a few differ from all others.
     """
     m, s = float(seen.estimate[-1, leaf.index]), float(seen.sd[-1, leaf.index])
     distance = min(abs(m - cut) for cut in (leaf.lo, leaf.hi) if math.isfinite(cut))
     if seen.few[-1, leaf.index] and distance > 0:
-        return math.log(level) / math.log(AGREEING)
+        return math.inf if s > 0 else math.log(level) / math.log(AGREEING)
     if not s > 0:
         return math.nan
     return float((special.ndtri(level) * s / distance) ** 2) if distance > 0 else math.inf
