@@ -10,6 +10,7 @@ from torch.nn import functional
 from experiments.common import networks, streams, training
 from experiments.common.layers import Noise
 from experiments.common.networks import DATA, Weights
+from experiments.common.real import table
 
 PRINTED: Mapping[str, Sequence[int]] = {
     "dog": (1, 0, 0, 1, 0),
@@ -78,11 +79,11 @@ def unseen(
         steps: Minibatches of 32, Adam.
         shown: Whether an attribute changes images at all in the unseen class.
     """
-    table = tables(seeds, attributes, classes)
-    known = table.shape[1] - 1
+    given = tables(seeds, attributes, classes)
+    known = given.shape[1] - 1
     labels = np.repeat(np.arange(known + 1), per_class)
     parts = []
-    for seed, own in zip(seeds, table.numpy(), strict=True):
+    for seed, own in zip(seeds, given.numpy(), strict=True):
         rng = np.random.default_rng(streams(seed, 5)[DATA])
         shows = rng.normal(size=(own.shape[1], pixels))
         seen = own if shown else np.r_[own[:-1], own[:-1].mean(0, keepdims=True)]
@@ -90,22 +91,22 @@ def unseen(
     train, test = (torch.from_numpy(np.stack(rows)).float() for rows in zip(*parts, strict=True))
     y = torch.from_numpy(labels).expand(len(seeds), -1)
     own_rows = known * per_class
-    start = [tensor.requires_grad_() for tensor in networks.initial(seeds, (pixels, hidden, table.shape[2]))]
+    start = [tensor.requires_grad_() for tensor in networks.initial(seeds, (pixels, hidden, given.shape[2]))]
     minibatches = networks.batches(seeds, own_rows, 32, steps)
 
     def loss(raw: Tensor, y: Tensor) -> Tensor:
         if told_by == "classes":
-            return networks.cross_entropy(10 * cosine(raw, table[:, :-1]), y)
-        wanted = torch.take_along_dim(table, y[:, :, None], 1).mT
+            return networks.cross_entropy(10 * cosine(raw, given[:, :-1]), y)
+        wanted = torch.take_along_dim(given, y[:, :, None], 1).mT
         return (raw - wanted).square().sum(1).mean(1)
 
     (weights,) = training.fit(
         _forward, start, (train[:, :own_rows], y[:, :own_rows]), minibatches, [0.002], loss=loss, optimizer="adam"
     )
     with torch.no_grad():
-        near = cosine(networks.outputs(weights, test), table)
+        near = cosine(networks.outputs(weights, test), given)
     best = near.argmax(1)
-    alike = (torch.take_along_dim(table, best[:, :, None], 1) == torch.take_along_dim(table, y[:, :, None], 1)).all(2)
+    alike = (torch.take_along_dim(given, best[:, :, None], 1) == torch.take_along_dim(given, y[:, :, None], 1)).all(2)
     return {
         "recall": alike[:, own_rows:].double().mean(1).numpy(),
         "seen": alike[:, :own_rows].double().mean(1).numpy(),
@@ -114,3 +115,100 @@ def unseen(
 
 def _forward(weights: Weights, x: Tensor, noise: Noise) -> Tensor:
     return networks.outputs(weights, x.mT)
+
+
+def by_class(seed: int, data: str, classes: int, per_class: int, columns: int, noise: float) -> np.ndarray:
+    """Rows of each class, (classes, rows, columns), classes in random order for each seed.
+
+    Generated classes differ in ten columns, by centres of standard deviation 1 with noise of standard deviation 0.5;
+    the others are noise of standard deviation `noise` and tell nothing.
+    """
+    rng = np.random.default_rng(streams(seed, 5)[DATA])
+    if data == "generated":
+        centres = np.c_[rng.normal(size=(classes, 10)), np.zeros((classes, columns - 10))]
+        spread = np.r_[np.full(10, 0.5), np.full(columns - 10, noise)]
+        return centres[:, None] + spread * rng.normal(size=(classes, per_class, columns))
+    x, y = table(data)
+    x = x.reshape(-1, 14, 2, 14, 2).mean((2, 4)).reshape(-1, 196) / 255 if data == "mnist" else x / 16
+    found = [x[rng.permutation(np.flatnonzero(y == digit))[:per_class]] for digit in rng.permutation(10)]
+    return np.stack(found)
+
+
+def episode(rngs: Sequence[np.random.Generator], classes: int, rows: int, way: int, shot: int, queries: int) -> Tensor:
+    """Places of rows in (classes x rows), (replicates, way, shot + queries): those of `way` classes at random."""
+    drawn = []
+    for rng in rngs:
+        chosen = rng.permutation(classes)[:way]
+        drawn.append([one * rows + rng.permutation(rows)[: shot + queries] for one in chosen])
+    return torch.from_numpy(np.array(drawn))
+
+
+def scores(rows: Tensor, shot: int) -> Tensor:
+    """Minus the distances of queries to prototypes, (replicates, way, way x queries), and so the printed logits.
+
+    Args:
+        rows: Embedded or raw, (replicates, way, shot + queries, features); the first `shot` make the prototype.
+        shot: Support rows of each class.
+    """
+    prototypes = rows[:, :, :shot].mean(2)
+    return -torch.cdist(prototypes, rows[:, :, shot:].flatten(1, 2))
+
+
+def prototypes(
+    seeds: Sequence[int],
+    *,
+    data: str = "generated",
+    base: int = 50,
+    way: int = 5,
+    shot: int = 5,
+    columns: int = 50,
+    noise: float = 1.0,
+    episodes: int = 800,
+    shuffled: bool = False,
+) -> dict[str, np.ndarray]:
+    """Accuracy in telling new classes apart by the nearest mean of a few rows each, in [0, 1].
+
+    `learned` measures distance after the printed encoder, trained on episodes of other classes, `raw` between the rows
+    themselves; both get the same 50 episodes of new classes, with 15 queries each.
+
+    Args:
+        seeds: Each draws classes, rows, weights and episodes of one replicate.
+        data: `generated`, or `digits` or `mnist` (14 by 14), whose ten classes are split at random.
+        base: Classes to train on; of images at most 10 - `way`.
+        way: Classes in an episode, and new classes of images; generated ones are 20.
+        shot: Rows of each class whose mean is the prototype.
+        columns: Of generated rows; ten tell classes apart.
+        noise: Standard deviation of the others.
+        episodes: To train on, each one step of Adam.
+        shuffled: Whether training episodes have rows and classes mixed up, so that there is nothing to learn.
+    """
+    new = 20 if data == "generated" else way
+    per_class = 60 if data == "generated" else 150
+    parts = [by_class(seed, data, base + new, per_class, columns, noise)[: base + new] for seed in seeds]
+    rows = torch.from_numpy(np.stack(parts)).float()
+    train, test = (part.flatten(1, 2) for part in (rows[:, :base], rows[:, base:]))
+    rngs = networks.generators(seeds, networks.BATCHES)
+    if shuffled:
+        orders = [torch.from_numpy(rng.permutation(train.shape[1])) for rng in rngs]
+        train = torch.stack([part[order] for part, order in zip(train, orders, strict=True)])
+    weights = [t.requires_grad_() for t in networks.initial(seeds, (rows.shape[3], 64, 64, 64))]
+    rule = torch.optim.Adam(weights, lr=0.001)
+    everyone = torch.arange(len(seeds))[:, None, None]
+    classes = torch.arange(min(way, base)).repeat_interleave(15).expand(len(seeds), -1)
+
+    def embedded(given: Tensor) -> Tensor:
+        return networks.outputs(weights, given.flatten(1, 2)).mT.unflatten(1, given.shape[1:3])
+
+    for _ in range(episodes):
+        places = episode(rngs, base, per_class, min(way, base), shot, 15)
+        rule.zero_grad()
+        networks.cross_entropy(scores(embedded(train[everyone, places]), shot), classes).sum().backward()
+        rule.step()
+    hits = {"learned": np.zeros(len(seeds)), "raw": np.zeros(len(seeds))}
+    wanted = torch.arange(way).repeat_interleave(15)
+    with torch.no_grad():
+        for _ in range(50):
+            given = test[everyone, episode(rngs, new, per_class, way, shot, 15)]
+            for arm, seen in (("learned", embedded(given)), ("raw", given)):
+                hits[arm] += (scores(seen, shot).argmax(1) == wanted).double().mean(1).numpy() / 50
+    return hits
