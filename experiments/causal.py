@@ -67,6 +67,7 @@ def targeted_effects(
     spread: float = 1.0,
     related: float = 0.0,
     data: str = "number",
+    mixed_up: bool = False,
     share: float = 0.2,
     tests: int = 10_000,
 ) -> dict[str, float]:
@@ -85,6 +86,7 @@ def targeted_effects(
             log odds of an event that some seven in a hundred have; or `doctor`, yearly visits to a doctor and free care
             in the bundled insurance experiment, where a third of the rows is learned from and effects are differences
             of means in the others.
+        mixed_up: Whether who was treated is dealt anew to the rows that are learned from.
         share: Share of the test rows that are chosen.
         tests: Rows to choose from, other than those learned from; ignored by `doctor`.
 
@@ -93,7 +95,7 @@ def targeted_effects(
         treatment), `need` (highest predicted outcome without); 1 is what choosing at random gives. `possible`, the same
         for the true effects (1 where they are not known).
     """
-    drawing, fitting = streams(seed, 2)
+    drawing, fitting, dealing = streams(seed, 3)
     rng = np.random.default_rng(drawing)
     if data == "doctor":
         X, treated, outcome = randomised()
@@ -111,11 +113,14 @@ def targeted_effects(
         else:
             effect = gain
             outcome = usual + gain * treated + rng.normal(size=len(X))
+    told = treated[:size]
+    if mixed_up:
+        told = np.random.default_rng(dealing).permutation(told)
     with_it, without = (
         HistGradientBoostingRegressor(
             learning_rate=0.05, max_iter=60, max_leaf_nodes=8, min_samples_leaf=20, random_state=fitting
         )
-        .fit(X[:size][treated[:size] == arm], outcome[:size][treated[:size] == arm])
+        .fit(X[:size][told == arm], outcome[:size][told == arm])
         .predict(X[size:])
         for arm in (1, 0)
     )
