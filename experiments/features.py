@@ -168,8 +168,8 @@ def acting_together(
         error: Share of the classes that are turned over; for a number, standard deviation of the noise added.
 
     Returns:
-        `f_test`; `mutual_information`; and `elimination`, recursive, by the impurity importances of a forest of thirty
-        trees, three tenths of all columns at a time.
+        `f_test`; `mutual_information`; and `elimination`, recursive, by the impurity importances of a forest of fifty
+        trees, a tenth of all columns at a time.
     """
     drawing, guessing, fitting = streams(seed, 3)
     rng = np.random.default_rng(drawing)
@@ -185,12 +185,12 @@ def acting_together(
     else:
         odd = (acting > np.median(acting, axis=0)).sum(axis=1) % 2 == 1
         y = np.where(rng.random(n) < error, 1, 0) ^ (odd if target == "parity" else acting.sum(axis=1) > 0)
-    forest = (RandomForestRegressor if number else RandomForestClassifier)(30, random_state=fitting)
+    forest = (RandomForestRegressor if number else RandomForestClassifier)(50, random_state=fitting)
     information = mutual_info_regression if number else mutual_info_classif
     ranked = {
         "f_test": (f_regression if number else f_classif)(X, y)[0],
         "mutual_information": information(X, y, random_state=guessing),
-        "elimination": -RFE(forest, n_features_to_select=order, step=0.3).fit(X, y).ranking_,
+        "elimination": -RFE(forest, n_features_to_select=order, step=0.1).fit(X, y).ranking_,
     }
     shuffled = rng.permutation(X.shape[1])  # ties, such as no information at all, are broken by chance
     return {
