@@ -5,8 +5,7 @@ from functools import cache
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.feature_selection import f_classif, f_regression, mutual_info_classif, mutual_info_regression
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -142,59 +141,6 @@ def _aucs(
     coded = make_column_transformer((code, [0]), remainder="passthrough")
     Z, new = coded.fit_transform(X[train], y[train]), coded.transform(X[test])
     return [float(roc_auc_score(y[test], fit.fit(Z, y[train]).predict_proba(new)[:, 1])) for fit in fits]
-
-
-def acting_together(
-    seed: int,
-    *,
-    target: str = "parity",
-    data: str = "normal",
-    order: int = 2,
-    columns: int = 10,
-    n: int = 500,
-    error: float = 0.0,
-) -> dict[str, float]:
-    """Chance that each kind of selection puts a column that acts together with others above an idle one, in [0, 1].
-
-    Blind choice comes to a half; ties count half.
-
-    Args:
-        seed: Draws rows, columns and fits.
-        target: `parity`, the class by how many of these columns lie above their medians, odd or even; `product`, a
-            number, their product; `sum`, the class by the sign of their sum, so that each has an effect of its own.
-        data: `normal`, independent columns; or `diabetes`, of whose ten columns two are drawn and one of them shuffled,
-            so that neither says anything about the other.
-        order: Columns that act together.
-        columns: Normal columns in all.
-        n: Rows.
-        error: Share of the classes that are turned over; for a number, standard deviation of the noise added.
-
-    Returns:
-        `f_test`; `mutual_information`; and `forest`, the impurity importances of a hundred trees.
-    """
-    drawing, guessing, fitting = streams(seed, 3)
-    rng = np.random.default_rng(drawing)
-    if data == "diabetes":
-        X = rng.permutation(table("diabetes")[0])[:n]
-        X = X[:, rng.permutation(X.shape[1])]
-        X[:, 1] = rng.permutation(X[:, 1])
-    else:
-        X = rng.normal(size=(n, columns))
-    acting, number = X[:, :order], target == "product"
-    if number:
-        y = acting.prod(axis=1) + error * rng.normal(size=n)
-    else:
-        odd = (acting > np.median(acting, axis=0)).sum(axis=1) % 2 == 1
-        y = np.where(rng.random(n) < error, 1, 0) ^ (odd if target == "parity" else acting.sum(axis=1) > 0)
-    forest = (RandomForestRegressor if number else RandomForestClassifier)(random_state=fitting)
-    information = mutual_info_regression if number else mutual_info_classif
-    ranked = {
-        "f_test": (f_regression if number else f_classif)(X, y)[0],
-        "mutual_information": information(X, y, random_state=guessing),
-        "forest": forest.fit(X, y).feature_importances_,
-    }
-    acts = np.arange(X.shape[1]) < order
-    return {name: float(roc_auc_score(acts, values)) for name, values in ranked.items()}
 
 
 @cache
