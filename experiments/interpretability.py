@@ -38,7 +38,7 @@ def relevant_on_top(
         seed: Draws rows and fit.
         data: `numbers`, all columns normal; `mixed`, the relevant ones of two values and the irrelevant ones normal; or
             `wine`, all of whose columns are taken for relevant, beside a shuffled copy of each.
-        model: `forest` or `tree`, with scikit-learn's defaults.
+        model: `forest`, with scikit-learn's defaults; `tree` or `boosting` (XGBoost, by gain), as printed.
         n: Training rows.
         relevant: Generated columns that the class depends on, all alike.
         irrelevant: Generated columns that it does not depend on.
@@ -66,8 +66,22 @@ def relevant_on_top(
         y = (rng.random(n) < 1 / (1 + np.exp(-strength * X[:, :relevant].sum(axis=1)))).astype(int)
     if permuted:
         y = rng.permutation(y)
-    fits = {"forest": RandomForestClassifier, "tree": DecisionTreeClassifier}
-    importances = fits[model](random_state=fitting).fit(X, y).feature_importances_
+    fits = {
+        "forest": RandomForestClassifier(random_state=fitting),
+        "tree": DecisionTreeClassifier(max_depth=5, min_samples_split=20, min_samples_leaf=10, random_state=fitting),
+        "boosting": XGBClassifier(
+            n_estimators=100,
+            max_depth=6,
+            learning_rate=0.1,
+            subsample=0.8,
+            colsample_bytree=0.8,
+            reg_alpha=0.1,
+            reg_lambda=1.0,
+            n_jobs=1,
+            random_state=fitting,
+        ),
+    }
+    importances = fits[model].fit(X, y).feature_importances_
     top = np.argsort(importances)[::-1][:relevant]
     return {"clean": float(np.all(top < relevant)), "right": float(np.mean(top < relevant))}
 
