@@ -47,6 +47,8 @@ def seconds_to_loss(
     hidden: Sequence[int] = (),
     gap: float = 0.05,
     rates: Sequence[float],
+    mini: int = 32,
+    spread: float = 1.0,
     same: bool = False,
     limit: float = 1.0,
 ) -> dict[str, float]:
@@ -60,19 +62,21 @@ def seconds_to_loss(
         data: `generated` (a linear rule with 10 % wrong classes), `repeated` (one row of it, over and over) or `digits`
             (0 to 4 against 5 to 9).
         n: Training rows.
-        columns: Columns generated; scaled so that a row is as long whatever their number.
+        columns: Columns generated; scaled so that a row is as long whatever their number and spread.
         hidden: Units per hidden layer; none for logistic regression.
         gap: How near to the lowest loss, as a share.
         rates: Learning rates tried by every arm; each is given up once it has taken as long as the best before.
+        mini: Rows of a minibatch.
+        spread: The largest of the generated columns' standard deviations over the smallest; all matter alike.
         same: Whether all arms take all rows in each step.
         limit: CPU seconds of steps.
 
     Returns:
-        `single_s` (one row per step), `mini_s` (32) and `full_s` (all), in CPU seconds; with `_rows` the gradients of
-        single rows computed on the way, and with `_rate` the rate.
+        `single_s` (one row per step), `mini_s` (a minibatch) and `full_s` (all), in CPU seconds; with `_rows` the
+        gradients of single rows computed on the way, and with `_rate` the rate.
     """
     drawing, starting, stepping = streams(seed, 3)
-    X, y = _two_classes(drawing, data, n, columns)
+    X, y = _two_classes(drawing, data, n, columns, spread)
     rng = np.random.default_rng(starting)
     shapes = pairwise((X.shape[1], *hidden, 1))
     start = [(rng.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32) for shape in shapes]
@@ -80,7 +84,7 @@ def seconds_to_loss(
     lowest = 0.0 if data == "repeated" else _lowest(X, y, hidden)
     target = lowest + gap * (first - lowest)
     outcomes = {}
-    for arm, size in {"single": 1, "mini": 32, "full": n}.items():
+    for arm, size in {"single": 1, "mini": mini, "full": n}.items():
         best, rows, fastest = limit, 0, np.nan
         for rate in rates:
             seconds, used = _descended(start, X, y, n if same else size, rate, target, best, stepping)
@@ -90,7 +94,7 @@ def seconds_to_loss(
     return outcomes
 
 
-def _two_classes(seed: int, data: str, n: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+def _two_classes(seed: int, data: str, n: int, columns: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
     """Rows with a column of ones, and classes 0 and 1, single precision."""
     rng = np.random.default_rng(seed)
     if data == "digits":
@@ -100,7 +104,8 @@ def _two_classes(seed: int, data: str, n: int, columns: int) -> tuple[np.ndarray
     else:
         X = rng.standard_normal((n, columns), dtype=np.float32)
         y = (X @ rng.standard_normal(columns, dtype=np.float32) > 0) ^ (rng.random(n) < 0.1)
-        X *= np.sqrt(20 / columns)
+        deviations = np.geomspace(1, 1 / spread, columns, dtype=np.float32)
+        X *= deviations * np.sqrt(20 / np.sum(deviations**2))
         if data == "repeated":
             X, y = X[:1].repeat(n, axis=0), y[:1].repeat(n)
     return np.c_[X, np.ones(len(X))].astype(np.float32), y.astype(np.float32)
