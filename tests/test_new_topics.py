@@ -48,7 +48,7 @@ def test_thinned_networks_have_half_the_weights_and_still_answer():
     torch.testing.assert_close(whole(x), model(x))
 
 
-@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_sparse_rows_hold_the_same_matrix():
     state = compression.pruned(compression.dense(6, 5, 4), 0.5).state_dict()
     found = compression.by_rows(state)
