@@ -24,6 +24,16 @@ def dense(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def convolutions(width: int) -> nn.Sequential:
+    """Three convolutions of `width`, twice and four times as many channels with norms, and a linear layer."""
+    return nn.Sequential(
+        *(nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(2 * width, 4 * width, 3, padding=1), nn.BatchNorm2d(4 * width), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 10)),
+    )
+
+
 class Text(nn.Module):
     """Mean of word vectors, then two linear layers."""
 
@@ -46,12 +56,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
         *(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
         *dense(3136, 128, 10),
     ),
-    "convolutions": lambda: nn.Sequential(
-        *(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(64, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU()),
-        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10)),
-    ),
+    "convolutions": lambda: convolutions(32),
+    "convolutions-wide": lambda: convolutions(128),
     "transformer": lambda: nn.TransformerEncoder(
         nn.TransformerEncoderLayer(128, 4, 512, batch_first=True), 4, enable_nested_tensor=False
     ),

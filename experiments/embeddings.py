@@ -187,7 +187,7 @@ def auc_by_encoding(
     return found | {"one_hot_linear": area[linear_ones][loss[linear_ones].argmin(0), np.arange(len(seeds))]}
 
 
-NETWORKS: tuple[tuple[int, tuple[int, ...]], ...] = ((8, (16, 16)), (4, (16,)), (8, ()))
+NETWORKS: tuple[tuple[int, tuple[int, ...]], ...] = ((8, (16, 16)), (8, ()))
 """Length of the vectors, where there are any, and hidden layers of the networks; one has none, as printed."""
 
 
