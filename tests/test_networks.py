@@ -11,6 +11,7 @@ from experiments.common import networks
 from experiments.imbalance import rare_class_by_loss
 from experiments.networks import accuracy_by_loss
 from experiments.regularization import dropout_accuracy
+from experiments.transfer import joint_and_single
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SEEDS = [11, 2**32 - 1, 5]
@@ -221,6 +222,7 @@ SHORT = {"n_steps": 20, **SIZES_OF}
         (dropout_accuracy, {"hidden": [16, 8], "dropped": [0.2, 0.5, 0.3], "n_steps": 20, **SIZES_OF}),
         (rare_class_by_loss, {"data": "clusters", "positives": 0.2, "measure": "average_precision", **SHORT}),
         (rare_class_by_loss, {"data": "digits", "positives": 0.1, "measure": "f1_best", "alpha": 0.9, **SHORT}),
+        (joint_and_single, {"n_train": 40, "n_test": 60, "n_steps": 40}),
     ],
 )
 def test_batched_trial_gives_a_seed_what_it_gives_it_alone(trial, parameters) -> None:
