@@ -246,7 +246,7 @@ def browse(built, address, script, *flags):
 
 
 def started(command):
-    """A browser with a profile of its own, as those that share one may wait for each other; a hung one is tried again."""
+    """A browser with a profile of its own: those that share one may wait for each other. A hung one is tried again."""
     for attempt in range(3):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             own = [command[0], f"--user-data-dir={profile}", *command[1:]]
