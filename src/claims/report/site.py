@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from claims import evidence
 from claims.errors import ClaimsError
 from claims.guide import Guide, Part
-from claims.report import Changes, citing, edition, export, picture, read, tables, words, write
+from claims.report import Changes, citing, edition, export, read, tables, words, write
 from claims.report.sketch import sketch
 from claims.report.tables import Table
 from claims.report.words import Record
@@ -51,14 +51,14 @@ def build(
     records = sorted(records, key=words.order)
     try:
         files = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ASSETS}
-        files |= {name: (reports / name).read_text(encoding="utf-8") for name in export.EXPORTS}
+        files |= {name: (reports / name).read_text(encoding="utf-8") for name in (*export.EXPORTS, "badge.svg")}
         for e in records:
             names = (f"evidence/{_path(e)}.json", f"runs/{_path(e)}.json", f"figures/{_path(e)}.svg")
             files |= {n: (reports / n).read_text(encoding="utf-8") for n in names if (reports / n).is_file()}
         files |= Pages(records, runs, guide, edition(reports), files, code).all(
             _environments(reports, records), methods
         )
-        files |= {"search.js": _search(records), "badge.svg": picture.badge(records)}
+        files["search.js"] = _search(records)
         written = tuple(name for name, text in files.items() if write(site / name, text))
         old = [path for folder in FOLDERS for path in sorted((site / folder).rglob("*.*"))]
         gone = [path for path in old if path.relative_to(site).as_posix() not in files]
