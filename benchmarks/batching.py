@@ -5,8 +5,9 @@ from the same weights and see the same minibatches, so that they train the same 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -39,6 +40,29 @@ class Setting:
     def __str__(self) -> str:
         """As on the page."""
         return f"{'-'.join(map(str, self.widths))} units, {self.replicates} networks"
+
+    def module(self) -> nn.Module:
+        """One network of torch."""
+        stack = [layer for pair in pairwise(self.widths) for layer in (nn.Linear(*pair), nn.ReLU())]
+        return nn.Sequential(*stack[:-1])
+
+    def optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        """What trains it."""
+        return torch.optim.Adam(module.parameters(), lr=self.rate)
+
+    def material(self) -> dict[str, Any]:
+        """Rows, initial weights and minibatches of every network."""
+        seeds = range(self.replicates)
+        shape = {"n_features": self.widths[0], "n_informative": 10, "n_classes": self.widths[-1]}
+        return {
+            "rows": networks.classification(seeds, (ROWS,), "generated", **shape)[0],
+            "weights": networks.initial(seeds, self.widths),
+            "steps": networks.batches(seeds, ROWS, BATCH, self.steps),
+        }
+
+    def batch(self, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
+        """Weights of all networks trained together, first axis the replicate."""
+        return networks.trained(weights, rows, steps, [self.rate])[0]
 
 
 SETTINGS = (Setting((20, 32, 2), 32, 300), Setting((20, 64, 2), 32, 300), Setting((64, 128, 10), 32, 300))
@@ -88,6 +112,26 @@ class Kind:
         """As on the page."""
         return f"{self.name}, {self.replicates} networks"
 
+    def optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        """What trains a network of torch."""
+        return torch.optim.SGD(module.parameters(), lr=self.rate, momentum=0.9)
+
+    def material(self) -> dict[str, Any]:
+        """Rows, initial weights and minibatches of every network."""
+        seeds = range(self.replicates)
+        draw = np.random.default_rng(0)
+        x = torch.from_numpy(draw.normal(size=(self.replicates, ROWS, *self.row)).astype(np.float32))
+        return {
+            "rows": (x, (x.flatten(2).mean(2) > 0).long()),
+            "weights": layers.initial(self.layer, seeds),
+            "steps": networks.batches(seeds, ROWS, BATCH, self.steps),
+        }
+
+    def batch(self, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
+        """Weights of all networks trained together, first axis the replicate."""
+        trained = training.fit(self.layer, weights, rows, steps, [self.rate], momentum=0.9)[0]
+        return [tensor.detach() for tensor in trained]
+
 
 def _read_last(layer: Layer, module: Callable[[], nn.Module], features: int) -> tuple[Layer, Callable[[], nn.Module]]:
     ours = chain(layer, layers.last, linear(features, 2))
@@ -122,21 +166,18 @@ KINDS = (
 def row(plan: Plan) -> Row:
     """CPU of the loop over that of the batch, for small to middling networks and each kind of layer."""
     measures, notes = [], []
-    sizes = [Setting(s.widths, 8, 40) if plan.quick else s for s in SETTINGS]
-    kinds = [replace(kind, replicates=8, steps=20) if plan.quick else kind for kind in KINDS]
-    dense, layered = (batch, loop, material), (batch_of_kind, loop_of_kind, material_of_kind)
-    arranged: list[tuple[Any, tuple[Any, Any, Any]]] = [(size, dense) for size in sizes]
-    arranged += [(kind, layered) for kind in kinds]
-    for size, (together, apart, made) in arranged:
-        given = made(size)
-        far = farthest(size, together, apart, made)
+    small: list[Setting | Kind] = [replace(setting, replicates=8, steps=40) for setting in SETTINGS]
+    small += [replace(kind, replicates=8, steps=20) for kind in KINDS]
+    for size in small if plan.quick else (*SETTINGS, *KINDS):
+        given = size.material()
+        far = farthest(size)
         if far > TOLERANCE:
             raise RuntimeError(f"{size}: batch and loop differ by {far:.1e} after {CHECKED_STEPS} steps")
         arms = {
-            "batch": lambda s=size, g=given, t=together: cpu(t, s, g),
-            "loop": lambda s=size, g=given, t=apart: cpu(t, s, g),
+            "batch": lambda s=size, g=given: cpu(s.batch, g),
+            "loop": lambda s=size, g=given: cpu(partial(loop, s), g),
         }
-        cpu(together, size, given)  # the first call pays for torch's start
+        cpu(size.batch, given)  # the first call pays for torch's start
         seconds = in_turn(arms, plan.repeats)
         measures.append(
             Measure(f"CPU of a loop over seeds, {size}", "times the batch's", GOAL, "higher",
@@ -154,103 +195,35 @@ def row(plan: Plan) -> Row:
     return Row("Networks trained together", tuple(measures), (settings, *notes))
 
 
-def material(setting: Setting) -> dict[str, Any]:
-    """Rows, initial weights and minibatches of every network."""
-    seeds = range(setting.replicates)
-    columns, classes = setting.widths[0], setting.widths[-1]
-    shape = {"n_features": columns, "n_informative": 10, "n_classes": classes}
-    return {
-        "rows": networks.classification(seeds, (ROWS,), "generated", **shape)[0],
-        "weights": networks.initial(seeds, setting.widths),
-        "steps": networks.batches(seeds, ROWS, BATCH, setting.steps),
-    }
-
-
-def cpu(train: Any, setting: Setting, given: dict[str, Any]) -> float:
+def cpu(train: Callable[..., object], given: dict[str, Any]) -> float:
     """CPU seconds of one training."""
     torch.set_num_threads(1)
     start = time.process_time()
-    train(setting, **given)
+    train(**given)
     return time.process_time() - start
 
 
-def batch(setting: Setting, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
-    """Trained weights, first axis the replicate."""
-    return networks.trained(weights, rows, steps, [setting.rate])[0]
-
-
-def loop(setting: Setting, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
-    """The same, one network after the other."""
+def loop(setting: Setting | Kind, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
+    """Weights of networks trained one after the other, first axis the replicate."""
     made = [one(setting, r, rows, weights, steps) for r in range(setting.replicates)]
     return [torch.stack(tensors) for tensors in zip(*made, strict=True)]
 
 
-def one(setting: Setting, replicate: int, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
+def one(setting: Setting | Kind, replicate: int, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
     """Weights of one network, trained in plain PyTorch."""
-    network = _network(setting.widths, [tensor[replicate] for tensor in weights])
-    optimizer = torch.optim.Adam(network.parameters(), lr=setting.rate)
+    network = setting.module()
+    tensors = _tensors(network)
+    with torch.no_grad():
+        for tensor, start in zip(tensors, weights, strict=True):
+            tensor.copy_(start[replicate].reshape(tensor.shape))
+    optimizer = setting.optimizer(network)
     x, y = rows[0][replicate], rows[1][replicate]
     for step in steps[:, replicate]:
         optimizer.zero_grad()
         loss: Any = nn.functional.cross_entropy(network(x[step]), y[step])
         loss.backward()
         optimizer.step()
-    shapes = [tensor[replicate].shape for tensor in weights]
-    return [p.detach().reshape(shape) for p, shape in zip(network.parameters(), shapes, strict=True)]
-
-
-def _network(widths: Sequence[int], weights: Sequence[torch.Tensor]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs, outs in pairwise(widths):
-        layers += [nn.Linear(inputs, outs), nn.ReLU()]
-    network = nn.Sequential(*layers[:-1])
-    with torch.no_grad():
-        for parameter, start in zip(network.parameters(), weights, strict=True):
-            parameter.copy_(start.reshape(parameter.shape))
-    return network
-
-
-def material_of_kind(kind: Kind) -> dict[str, Any]:
-    """Rows, initial weights and minibatches of every network."""
-    seeds = range(kind.replicates)
-    draw = np.random.default_rng(0)
-    x = torch.from_numpy(draw.normal(size=(kind.replicates, ROWS, *kind.row)).astype(np.float32))
-    return {
-        "rows": (x, (x.flatten(2).mean(2) > 0).long()),
-        "weights": layers.initial(kind.layer, seeds),
-        "steps": networks.batches(seeds, ROWS, BATCH, kind.steps),
-    }
-
-
-def batch_of_kind(kind: Kind, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
-    """Trained weights, first axis the replicate."""
-    trained = training.fit(kind.layer, weights, rows, steps, [kind.rate], momentum=0.9)[0]
-    return [tensor.detach() for tensor in trained]
-
-
-def loop_of_kind(kind: Kind, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
-    """The same, one network of torch after the other."""
-    made = [one_of_kind(kind, r, rows, weights, steps) for r in range(kind.replicates)]
-    return [torch.stack(tensors) for tensors in zip(*made, strict=True)]
-
-
-def one_of_kind(kind: Kind, replicate: int, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
-    """Weights of one network, trained in plain PyTorch."""
-    network = kind.module()
-    with torch.no_grad():
-        for tensor, start in zip(_tensors(network), weights, strict=True):
-            tensor.copy_(start[replicate].reshape(tensor.shape))
-    rule = torch.optim.SGD(network.parameters(), lr=kind.rate, momentum=0.9)
-    x, y = rows[0][replicate], rows[1][replicate]
-    for step in steps[:, replicate]:
-        rule.zero_grad()
-        loss: Any = nn.functional.cross_entropy(network(x[step]), y[step])
-        loss.backward()
-        rule.step()
-    return [
-        tensor.detach().reshape(start[replicate].shape)
-        for tensor, start in zip(_tensors(network), weights, strict=True)
-    ]
+    return [t.detach().reshape(start[replicate].shape) for t, start in zip(tensors, weights, strict=True)]
 
 
 def _tensors(network: nn.Module) -> list[torch.Tensor]:
@@ -264,10 +237,9 @@ def _tensors(network: nn.Module) -> list[torch.Tensor]:
     return held
 
 
-def farthest(setting: Any, together: Any, apart: Any, made: Any) -> float:
-    """Root mean square difference of a tensor after a few steps, as a share of that of all weights; the largest."""
+def farthest(setting: Setting | Kind) -> float:
+    """Largest difference of a weight after a few steps, as a share of the largest weight of its layer."""
     few = replace(setting, replicates=4, steps=CHECKED_STEPS)
-    given = made(few)
-    ours, theirs = together(few, **given), apart(few, **given)
-    size = torch.cat([tensor.flatten() for tensor in theirs]).square().mean().sqrt()
-    return max(float((a - b).square().mean().sqrt() / size) for a, b in zip(ours, theirs, strict=True))
+    given = few.material()
+    pairs = zip(few.batch(**given), loop(few, **given), strict=True)
+    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
