@@ -9,7 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce accept claim list test test-all lint report verify ui schema calibration stability bench clean
+.PHONY: help setup reproduce accept claim list test test-all lint report verify ui schema calibration stability environment bench clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,6 +66,18 @@ calibration: $(STAMP) ## error rates of the decision engine, into reports/calibr
 
 stability: $(STAMP) ## run every claim under base seeds 1 and 2, into reports/stability.md
 	@$(BIN)/claims stability $(ARGS)
+
+# Its folder holds an environment of its own and its own store, so that results of two sets of versions never meet.
+APART = build/environments/$(NAME)
+environment: $(STAMP) ## run the claims under other library versions, into reports/environments: make environment NAME=previous
+	@test -n "$(NAME)" || { echo "name a file of conf/environments: make environment NAME=previous"; exit 2; }
+	@mkdir -p $(APART)
+	@$(BIN)/claims environment $(NAME) --constraints > $(APART)/wanted.txt || { cat $(APART)/wanted.txt; exit 2; }
+	@cmp -s $(APART)/wanted.txt $(APART)/constraints.txt || { \
+		$(PYTHON) -m venv --clear $(APART)/venv && \
+		$(APART)/venv/bin/python -m pip install --quiet --constraint $(APART)/wanted.txt --editable '.[dask]' && \
+		cp $(APART)/wanted.txt $(APART)/constraints.txt; }
+	@$(APART)/venv/bin/claims environment $(NAME) $(ARGS)
 
 bench: $(STAMP) ## measure the suite's own cost, into reports/benchmarks.md: make bench [ARGS='5 6']; takes hours
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -18,7 +18,7 @@ LAYERS = (
     ("engine",),
     ("worker",),
     ("store", "plan"),
-    ("guide", "fingerprint"),
+    ("guide", "fingerprint", "environments"),
     ("schema",),
     ("statistics", "job"),
     ("errors", "processes"),

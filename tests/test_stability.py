@@ -14,6 +14,12 @@ def test_the_command_runs_other_seeds_lists_what_moved_and_refuses_an_opposite_v
     project.shifted("absent", 0.0)
     for command in ("reproduce", "accept"):
         assert project.run(command).returncode == 0
+    some = project.run("stability", "toy/clear", "engine.workers=2")
+    assert "0 verdicts differ" in seen(some)
+    assert (
+        "| [toy/absent](toy.md#absent) | refuted | not run | not run |"
+        in (project.root / "reports" / "stability.md").read_text()
+    )
     done = project.run("stability", "engine.workers=2")
     assert "0 verdicts differ, 0 are the opposite" in seen(done)
     assert done.returncode == 0

@@ -130,9 +130,13 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"claims {__version__}")
     added = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, function: Callable[[argparse.Namespace], int], patterns: bool = True) -> argparse.ArgumentParser:
+    def add(
+        name: str, function: Callable[[argparse.Namespace], int], patterns: bool = True, name_of: str = ""
+    ) -> argparse.ArgumentParser:
         command = added.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
+        if name_of:
+            command.add_argument("name", metavar="NAME", help=name_of)
         if patterns:
             command.add_argument(
                 "arguments",
@@ -160,6 +164,8 @@ def parser() -> argparse.ArgumentParser:
     add("sync", commands.sync)
     stability = add("stability", commands.compare_seeds)
     stability.add_argument("--seeds", nargs="+", type=int, default=[1, 2], metavar="SEED", help="base seeds (1 2)")
+    environment = add("environment", commands.compare_environment, name_of="a file of conf/environments")
+    environment.add_argument("--constraints", action="store_true", help="print the pins to install, run nothing")
     add("coverage", commands.coverage)
     add("schema", commands.print_schema, patterns=False)
     new = add("new", commands.new, patterns=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from claims import acceptance, audit, authoring, contract, evidence, plan, reproduction, schema, tracking
+from claims import acceptance, audit, authoring, contract, environments, evidence, plan, reproduction, schema, tracking
 from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
@@ -119,6 +119,27 @@ def compare_seeds(args: argparse.Namespace) -> int:
         say(f"{change.claim}: {change.before} under the committed base seed, {change.after} under {change.seed}")
     say(f"{len(differing)} verdicts differ, {len(flips)} are the opposite; see {file}")
     return int(bool(flips))
+
+
+def compare_environment(args: argparse.Namespace) -> int:
+    """Run claims under the library versions of another environment, and keep that evidence apart."""
+    session: Session = args.session()
+    places, there = session.places, environments.named(session.places.conf, args.name)
+    if args.constraints:
+        print(there.constraints((places.root / "constraints.txt").read_text(encoding="utf-8")), end="")
+        return 0
+    there.refuse_others()
+    kept, build = places.reports / "environments" / there.name, places.build / "environments" / there.name
+    other: Session = args.session(f"paths.build={build}", f"paths.reports={kept}", "tracking=none")
+    paths = select(session.files, args.patterns)
+    drifts, outcome = other.judged(paths)
+    claims = other.claims(drifts)
+    acceptance.accept(list(drifts), claims, other.places, other.settings, session.files)
+    session.build_pages(places.reports, places.build / "site")
+    committed = session.committed()
+    apart = [p for p, d in drifts.items() if p in committed and committed[p]["verdict"]["label"] != d.after]
+    say(f"{len(apart)} of {len(drifts)} verdicts differ here; see {places.reports / 'environments.md'}")
+    return 4 if set(paths) - set(drifts) - set(outcome.noisy) else 0
 
 
 def merge(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import track
 
-from claims import contract, evidence, guide, reproduction, schema, tracking, unchanged
+from claims import contract, environments, evidence, guide, reproduction, schema, tracking, unchanged
 from claims.errors import ClaimsError, nearest
 from claims.evidence import Drift, Evidence
 from claims.progress import Shown, console
@@ -103,17 +103,18 @@ class Session:
         places = self.places
         methods = places.root / "docs" / "how-verdicts-are-made.md"
         stamp = places.build / "unchanged" / f"{reports.name}-pages.txt"
-        parts = unchanged.code(), self.guide, methods, places.root / "CITATION.cff", reports, site
+        known = environments.load(places.conf)
+        parts = unchanged.code(), self.guide, known, methods, places.root / "CITATION.cff", reports, site
         if stamp.is_file() and stamp.read_text(encoding="utf-8") == unchanged.digest(*parts):
             return
         from claims import report
 
-        report.build(reports, self.guide)
+        report.build(reports, self.guide, known)
         if site is not None:
             from claims.report import site as pages
 
             told = methods if methods.is_file() else None
-            pages.build(reports, site, self.guide, pages.trial_source(places.root), told)
+            pages.build(reports, site, self.guide, pages.trial_source(places.root), told, known)
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(unchanged.digest(*parts), encoding="utf-8")
 

@@ -51,9 +51,9 @@ class Change:
         return {self.before, self.after} == OPPOSITE and not self.timed
 
 
-def comparable(committed: Evidence, found: Evidence | None) -> bool:
-    """Whether evidence under another base seed is of the same claim, trial and libraries."""
-    return found is not None and all(committed[key] == found[key] for key in SAME)
+def comparable(committed: Evidence, found: Evidence) -> bool:
+    """Whether evidence under another base seed, if there is any, is of the same claim, trial and libraries."""
+    return bool(found) and all(committed[key] == found[key] for key in SAME)
 
 
 def changes(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evidence]]) -> list[Change]:
@@ -103,7 +103,7 @@ def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evi
     """The comparison as Markdown."""
     differing = changes(committed, found)
     seeds = list(found)
-    run = [p for p, record in committed.items() if all(comparable(record, found[s].get(p)) for s in seeds)]
+    run = [p for p, record in committed.items() if all(comparable(record, found[s].get(p, {})) for s in seeds)]
     unstable = {change.claim for change in differing}
     flips = sum(change.flip for change in differing)
     told = (
@@ -114,7 +114,7 @@ def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evi
         [
             f"[{path}]({_place(path)})" + (" (timed)" if record["timed"] else ""),
             record["verdict"]["label"],
-            *(_cell(record, found[seed].get(path)) for seed in seeds),
+            *(_cell(record, found[seed].get(path, {})) for seed in seeds),
         ]
         for path, record in committed.items()
     ]
@@ -124,8 +124,8 @@ def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evi
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _cell(record: Evidence, other: Evidence | None) -> str:
-    if other is None or not comparable(record, other):
+def _cell(record: Evidence, other: Evidence) -> str:
+    if not comparable(record, other):
         return "not run"
     label = str(other["verdict"]["label"])
     return label if label == record["verdict"]["label"] else f"**{label}**"

@@ -17,6 +17,7 @@ import axe_core_python
 import pytest
 
 from claims import evidence, report
+from claims.environments import Environment
 from claims.errors import ClaimsError
 from claims.report import site, sketch, words
 from tests.report import records
@@ -130,16 +131,23 @@ def test_the_code_of_a_trial_is_read_not_run(tmp_path):
     assert code("experiments.tuning.gone") == code("experiments.gone.trial") == ""
 
 
-def test_verdicts_over_time_come_from_revisions_and_other_environments(tmp_path):
+def test_verdicts_over_time_come_from_revisions_and_those_of_other_libraries_have_a_page(tmp_path):
     reports = put(tmp_path / "reports", records.exceptions(), records.refuted())
     other = {**records.refuted(), "versions": {"scikit-learn": "2.0"}}
     other["verdict"] = {**other["verdict"], "label": "supported", "fails": []}
     evidence.write(other, reports / "environments" / "next" / "evidence" / "tuning" / "random-equals-grid.json")
-    report.build(reports, GUIDE)
-    site.build(reports, tmp_path / "site", GUIDE)
+    known = {"next": Environment("next", {"scikit-learn": "2.0"}, {"tuning/random-equals-grid": "other defaults"})}
+    report.build(reports, GUIDE, known)
+    site.build(reports, tmp_path / "site", GUIDE, known=known)
     shown = "".join(Tags((tmp_path / "site" / "history.html").read_text()).text)
     assert "Before revision 1: inconclusive. What changed: margin 0.005 became 0.01" in shown
-    assert re.search(r"tuning/random-equals-grid\s*refuted\s*supported\s*scikit-learn 2.0", shown)
+    shown = "".join(Tags((tmp_path / "site" / "environments.html").read_text()).text)
+    assert "With scikit-learn 2.0." in shown
+    assert re.search(r"tuning/random-equals-grid\s*refuted\s*supported\s*other defaults", shown)
+    assert "environments.html" in (tmp_path / "site" / "index.html").read_text()
+    assert (
+        "tuning/random-equals-grid | refuted | supported | other defaults" in (reports / "environments.md").read_text()
+    )
 
 
 def test_a_change_of_one_claim_writes_only_the_pages_that_show_it(tmp_path):

@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from claims import evidence
+from claims.environments import Environment
 from claims.errors import ClaimsError
 from claims.evidence import write_text as write
 from claims.guide import Guide
 from claims.processes import mapped
-from claims.report import export, figures, markdown, picture
+from claims.report import environments, export, figures, markdown, picture
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Changes:
         return bool(self.written or self.removed)
 
 
-def build(reports: Path, guide: Guide | None = None) -> Changes:
+def build(
+    reports: Path, guide: Guide | None = None, known: Mapping[str, Environment] = MappingProxyType({})
+) -> Changes:
     """Writes the pages, figures and tables that follow from `reports/evidence` and `reports/runs`.
 
     A file is written only if its bytes change, a figure drawn only if its evidence did; pages and figures that no
-    evidence backs are removed.
+    evidence backs are removed. `known` are the environments that `conf/environments` describes.
 
     Raises:
         ClaimsError: A file of the evidence cannot be read, or the folder cannot be written.
@@ -41,7 +45,8 @@ def build(reports: Path, guide: Guide | None = None) -> Changes:
     try:
         stale = list(_stale(reports, [f"{e['topic']}/{e['id']}" for e in records]))
         with mapped(_drawn, [path for path, _ in stale], [stamp for _, stamp in stale]) as drawn:
-            pages = dict(_pages(records, runs, guide, named))
+            drifted = environments.read(reports, records, known)
+            pages = dict(_pages(records, runs, guide, named, drifted))
             written = [name for name, text in pages.items() if write(reports / name, text)]
             names = [f"figures/{path.parent.name}/{path.stem}.svg" for path, _ in stale]
             written += [name for name, text in zip(names, drawn, strict=True) if write(reports / name, text)]
@@ -53,7 +58,11 @@ def build(reports: Path, guide: Guide | None = None) -> Changes:
 
 
 def _pages(
-    records: list[evidence.Evidence], runs: Mapping[str, Any], guide: Guide | None, named: dict[str, str]
+    records: list[evidence.Evidence],
+    runs: Mapping[str, Any],
+    guide: Guide | None,
+    named: dict[str, str],
+    drifted: list[environments.Drifted],
 ) -> Iterator[tuple[str, str]]:
     yield "README.md", markdown.overview(records, runs, guide)
     yield "evidence.csv", export.evidence_csv(records)
@@ -63,6 +72,8 @@ def _pages(
     for topic in sorted({e["topic"] for e in records}):
         group = [e for e in records if e["topic"] == topic]
         yield markdown.page_of(topic), markdown.topic_page(topic, group, runs.get(topic, {}), guide, named)
+    if drifted:
+        yield "environments.md", markdown.environments(drifted)
     yield "badge.svg", picture.badge(records)
     if guide:
         yield "guide.svg", picture.of_guide(guide.coverage(records))

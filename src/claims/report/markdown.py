@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from claims.guide import Guide
 from claims.report import citing, tables, words
+from claims.report.environments import PREFACE, Drifted
 from claims.report.tables import Table
 from claims.report.words import Record
 
-RESERVED = ("benchmarks", "calibration", "stability")
+RESERVED = ("benchmarks", "calibration", "environments", "stability")
 MARK = "<!-- Generated from reports/evidence by `make report`; edit nothing here. -->"
 MARKUP = re.compile(r"[&<>$:\\`*\[\]|~_]|www\.|[^ ]{80}")
 URL = re.compile(r"https?://[\w./~%#?=&+:;,()-]*[\w/]")
@@ -137,6 +138,16 @@ def overview(records: Sequence[Record], runs: Mapping[str, Mapping[str, Record]]
             lines += [f"### [{words.title(topic)}]({page_of(topic)}){kind}", "", *claim_table(chosen, page_of(topic))]
     lines += [*coverage(records, guide), "## Errors to expect", ""]
     lines += [line for text in tables.errors(records) for line in (escaped(text), "")]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def environments(drifted: Sequence[Drifted]) -> str:
+    """`environments.md`: what moved under other library versions."""
+    lines = [MARK, "", "# Other library versions", "", PREFACE, ""]
+    for one in drifted:
+        lines += [f"## {escaped(one.name)}", "", escaped(one.told), ""]
+        for title, moved in (("Verdicts that differ", one.verdicts), ("Effects that moved", one.effects)):
+            lines += [f"### {title}", "", *(rows_of(moved) if moved.rows else ["None.", ""])]
     return "\n".join(lines).rstrip() + "\n"
 
 

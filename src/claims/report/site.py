@@ -7,18 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment as Templates
+from jinja2 import FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from claims import evidence
+from claims.environments import Environment
 from claims.errors import ClaimsError
 from claims.guide import Guide, Part
-from claims.report import Changes, citing, edition, export, read, tables, words, write
+from claims.report import Changes, citing, edition, environments, export, read, tables, words, write
+from claims.report.environments import Drifted
 from claims.report.sketch import sketch
-from claims.report.tables import Table
 from claims.report.words import Record
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,6 +36,7 @@ def build(
     guide: Guide | None = None,
     code: Callable[[str], str] = lambda trial: "",
     methods: Path | None = None,
+    known: Mapping[str, Environment] = MappingProxyType({}),
 ) -> Changes:
     """Writes the site from a built report folder; files are touched only if their bytes change.
 
@@ -43,6 +46,7 @@ def build(
         guide: Its sections get a page each.
         code: Source text of a trial by its dotted path, such as `trial_source(root)` finds it.
         methods: A Markdown file on how verdicts are made.
+        known: The environments that `conf/environments` describes.
 
     Raises:
         ClaimsError: A figure is missing (build the report first), or the folder cannot be written.
@@ -56,7 +60,7 @@ def build(
             names = (f"evidence/{_path(e)}.json", f"runs/{_path(e)}.json", f"figures/{_path(e)}.svg")
             files |= {n: (reports / n).read_text(encoding="utf-8") for n in names if (reports / n).is_file()}
         files |= Pages(records, runs, guide, edition(reports), files, code).all(
-            _environments(reports, records), methods
+            environments.read(reports, records, known), methods
         )
         files["search.js"] = _search(records)
         written = tuple(name for name, text in files.items() if write(site / name, text))
@@ -110,15 +114,17 @@ class Pages:
         self.by_section |= {n: list(part.tested) for n, part in self.parts.items()}
         self.templates = _templates()
 
-    def all(self, environments: Mapping[str, Table], methods: Path | None) -> dict[str, str]:
+    def all(self, drifted: Sequence[Drifted], methods: Path | None) -> dict[str, str]:
         """Every page."""
         self.nav = [("How verdicts are made", "methods.html")] * bool(methods) + [
             ("Verdicts over time", "history.html")
         ]
+        self.nav += [("Other library versions", "environments.html")] * bool(drifted)
         revised = [e for e in self.records if e["previous"]]
         moved = [e for e in revised if {one["verdict"]["label"] for one in e["previous"]} != {e["verdict"]["label"]}]
         revised = [*moved, *(e for e in revised if e not in moved)]
-        made = [self.index(), self.page("history.html", revised=revised, moved=moved, environments=environments)]
+        made = [self.index(), self.page("history.html", revised=revised, moved=moved)]
+        made += [self.page("environments.html", preface=environments.PREFACE, drifted=drifted)] * bool(drifted)
         made += [self.claim(e) for e in self.records]
         topics = sorted({e["topic"] for e in self.records})
         made += self.groups([(f"topic/{t}.html", words.title(t), self.of_topic(t), "", None) for t in topics])
@@ -232,8 +238,8 @@ def kinds(kind: str) -> list[str]:
     return sorted(set(re.findall(r"[a-z]+", kind)) - {"all", "any"})
 
 
-def _templates() -> Environment:
-    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+def _templates() -> Templates:
+    made = Templates(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     made.filters |= {
         name: getattr(words, name)
         for name in ("headline", "tally", "title", "place", "previous", "revision", "count", "rule")
@@ -264,16 +270,3 @@ def _search(records: Sequence[Record]) -> str:
         names = [c["name"] for c in (*e["conditions"], *e["controls"])]
         found[_path(e)] = words.clean(" ".join([e["notes"], e["criterion_text"], e["trial"], *e["references"], *names]))
     return f"window.CLAIMS = {json.dumps(found, indent=0, sort_keys=True)};\n"
-
-
-def _environments(reports: Path, records: Sequence[Record]) -> dict[str, Table]:
-    """Verdicts that differ under other library versions, by the name of the environment."""
-    found, known = {}, {_path(e): e for e in records}
-    for folder in sorted((reports / "environments").glob("*/")):
-        rows = tuple(
-            (path, words.headline(known[path]), words.headline(e), words.libraries(e))
-            for path, e in evidence.read_all(folder).items()
-            if path in known and e["verdict"]["label"] != known[path]["verdict"]["label"]
-        )
-        found[folder.name] = Table(("claim", "here", "there", "libraries there"), rows)
-    return found
