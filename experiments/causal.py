@@ -19,6 +19,7 @@ def instrument_errors(
     direct: float = 0.0,
     data: str = "generated",
     permuted: bool = False,
+    samples: int = 25,
 ) -> dict[str, float]:
     """What is wrong with the effect of a treatment as estimated by an instrument, and by plain regression.
 
@@ -34,30 +35,33 @@ def instrument_errors(
         data: `generated`, or `health`: the instrument is a person's number of chronic diseases and the other cause a
             physical limitation, both as they go together in the bundled insurance experiment.
         permuted: Whether the instrument is dealt to rows at random.
+        samples: Samples of that size; a ratio of covariances need not have a mean, and one alone is no steady outcome.
 
     Returns:
         `instrument` (two-stage least squares with one instrument, which is a ratio of covariances) and `regression`
-        (ordinary least squares of outcome on treatment), estimate minus 1, of any sign.
+        (ordinary least squares of outcome on treatment), medians over samples of the estimate minus 1, of any sign.
     """
-    drawing, dealing = (np.random.default_rng(part) for part in streams(seed, 2))
-    if data == "health":
-        people = randomised()[0]
-        rows = drawing.permutation(len(people))[: len(people) // 3]
-        instrument, other = (
-            (column - column.mean()) / column.std() for column in people[rows][:, [DISEASES, LIMITED]].T
-        )
-    else:
-        other = drawing.normal(size=size)
-        instrument = shared * other + np.sqrt(1 - shared**2) * drawing.normal(size=size)
-    if permuted:
-        instrument = dealing.permutation(instrument)
-    hidden, chance, noise = drawing.normal(size=(3, len(other)))
-    treatment = relevance * instrument + hidden + chance
-    outcome = treatment + hidden + other + direct * instrument + noise
-    return {
-        "instrument": float(np.cov(instrument, outcome)[0, 1] / np.cov(instrument, treatment)[0, 1] - 1),
-        "regression": float(np.cov(treatment, outcome)[0, 1] / np.var(treatment, ddof=1) - 1),
-    }
+    errors = []
+    for sample in streams(seed, samples):
+        drawing, dealing = (np.random.default_rng(part) for part in streams(sample, 2))
+        if data == "health":
+            people = randomised()[0]
+            rows = drawing.permutation(len(people))[: len(people) // 3]
+            instrument, other = (
+                (column - column.mean()) / column.std() for column in people[rows][:, [DISEASES, LIMITED]].T
+            )
+        else:
+            other = drawing.normal(size=size)
+            instrument = shared * other + np.sqrt(1 - shared**2) * drawing.normal(size=size)
+        if permuted:
+            instrument = dealing.permutation(instrument)
+        hidden, chance, noise = drawing.normal(size=(3, len(other)))
+        treatment = relevance * instrument + hidden + chance
+        outcome = treatment + hidden + other + direct * instrument + noise
+        two_stage = np.cov(instrument, outcome)[0, 1] / np.cov(instrument, treatment)[0, 1]
+        errors.append((two_stage - 1, np.cov(treatment, outcome)[0, 1] / np.var(treatment, ddof=1) - 1))
+    by_instrument, by_regression = np.median(errors, axis=0)
+    return {"instrument": float(by_instrument), "regression": float(by_regression)}
 
 
 def targeted_effects(
