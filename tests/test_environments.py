@@ -99,6 +99,7 @@ def test_shifts_are_in_half_widths_and_outcomes_are_compared_by_replicate():
     assert shift(here, here) == 0
     assert shift(row(1.0, 1.0, 1.0), there) == float("inf")
     assert outcomes_apart(here, there) == ["b"]
+    assert outcomes_apart(here, row(0.0, 0.0, 2.0, c=[1.0], b=[[0.0]], a=[0.0])) == ["a", "b", "c"]
 
 
 def test_every_environment_of_the_project_names_pinned_libraries():

@@ -28,7 +28,7 @@ class Drifted:
     Attributes:
         told: Counts, as sentences.
         verdicts: Claims whose verdict differs, with the reason.
-        effects: Conditions and controls whose label differs, or whose estimate moved by more than `SHIFT`.
+        effects: Conditions and controls whose label differs, or whose outcomes do and estimate moved by `SHIFT` or more.
     """
 
     name: str
@@ -60,7 +60,7 @@ def _drifted(name: str, there: Mapping[str, Record], records: Sequence[Record], 
             verdicts.append((path, words.headline(here), words.headline(other), why))
         for a, b in both:
             far = shift(a, b)
-            if a["label"] != b["label"] or far >= SHIFT:
+            if a["label"] != b["label"] or (a["name"] in differing and far >= SHIFT):
                 far_told = words.number(far, 1) if math.isfinite(far) else "-"
                 labels = a["label"] if a["label"] == b["label"] else f"{a['label']} -> {b['label']}"
                 apart = ", ".join(differing.get(a["name"], ())) or "none"
@@ -94,7 +94,7 @@ def outcomes_apart(here: Record, there: Record) -> list[str]:
     """Names of the outcomes of which a replicate that both have run came out differently (to 1e-6)."""
     return [
         name
-        for name in here["outcomes"].keys() & there["outcomes"].keys()
+        for name in sorted(here["outcomes"].keys() & there["outcomes"].keys())
         if any(
             not (a == b or math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) or (a != a and b != b))
             for a, b in zip(_flat(here["outcomes"][name]), _flat(there["outcomes"][name]), strict=False)
