@@ -28,7 +28,7 @@ class Drifted:
     Attributes:
         told: Counts, as sentences.
         verdicts: Claims whose verdict differs, with the reason.
-        effects: Conditions and controls whose label differs, or whose outcomes do and estimate moved by `SHIFT` or more.
+        effects: Conditions and controls whose label differs, or whose outcomes do and estimate moved by `SHIFT`.
     """
 
     name: str
