@@ -9,7 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce accept claim list test test-all lint report verify ui schema calibration stability environment bench clean
+.PHONY: help setup reproduce accept claim list test test-all lint report verify ui schema calibration stability environment bench package clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ environment: $(STAMP) ## run the claims under other library versions, into repor
 
 bench: $(STAMP) ## measure the suite's own cost, into reports/benchmarks.md: make bench [ARGS='5 6']; takes hours
 	$(BIN)/python -m benchmarks $(ARGS)
+
+package: $(STAMP) ## build the package, into dist/
+	$(BIN)/python -m build --no-isolation
 
 clean: ## remove what make built, but for the environment and the store of replicates
 	rm -rf build/reproduction* build/site .pytest_cache .mypy_cache .ruff_cache

@@ -24,13 +24,19 @@ MEANING = {
 
 
 def find_root() -> Path:
-    """The project's root: the nearest folder above the current one with conf/claim, else the one of this package."""
+    """The project's root: the nearest folder above the current one with conf/claim, else the one of this package.
+
+    An installed package carries claims and evidence itself; runs of it leave what they make in the current folder.
+    """
+    from claims import schema
+
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "conf" / "claim").is_dir():
             return folder
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "conf" / "claim").is_dir():
+    package = Path(__file__).resolve().parent
+    root = here if (package / "conf").is_dir() else package.parents[1]
+    if not (schema.conf_of(root) / "claim").is_dir():
         raise ClaimsError(f"{here}: there is no conf/claim here or above; change into the project's folder")
     return root
 
@@ -46,8 +52,10 @@ def compose(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from claims import schema
+
     try:
-        with initialize_config_dir(str(root / "conf"), version_base="1.3"):
+        with initialize_config_dir(str(schema.conf_of(root)), version_base="1.3"):
             return _plain(hydra_compose("config", list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise ClaimsError(_overrides_fault(error)) from None
@@ -77,7 +85,8 @@ def hydra_command(argv: Sequence[str]) -> int:
     from claims.session import Session, hint
 
     root = find_root()
-    files = schema.files(root / "conf")
+    conf = schema.conf_of(root)
+    files = schema.files(conf)
     for argument in argv:
         key, _, value = argument.partition("=")
         if argument in files:
@@ -100,7 +109,7 @@ def hydra_command(argv: Sequence[str]) -> int:
     sys.argv = ["claims run", *argv]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints its errors itself, in many lines
     try:
-        hydra.main(config_path=str(root / "conf"), config_name="config", version_base="1.3")(main)()
+        hydra.main(config_path=str(conf), config_name="config", version_base="1.3")(main)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ClaimsError(_overrides_fault(error)) from None
     except SystemExit as stop:  # Hydra has printed what is wrong with the command line

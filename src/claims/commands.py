@@ -100,6 +100,7 @@ def compare_seeds(args: argparse.Namespace) -> int:
     from claims import report, stability
 
     session: Session = args.session()
+    session.need_project()
     places, found = session.places, {}
     for seed in args.seeds:
         build = places.build / "stability" / str(seed)
@@ -124,6 +125,7 @@ def compare_seeds(args: argparse.Namespace) -> int:
 def compare_environment(args: argparse.Namespace) -> int:
     """Run claims under the library versions of another environment, and keep that evidence apart."""
     session: Session = args.session()
+    session.need_project()
     places, there = session.places, environments.named(session.places.conf, args.name)
     if args.constraints:
         print(there.constraints((places.root / "constraints.txt").read_text(encoding="utf-8")), end="")
@@ -260,6 +262,7 @@ def _tracked(session: Session) -> str:
 def new(args: argparse.Namespace) -> int:
     """Start a claim file."""
     session: Session = args.session()
+    session.need_project()
     for path in authoring.create(args.name, args.like, args.trial, session.places.root, session.guide):
         say(f"wrote {path.relative_to(session.places.root)}")
     say(f"next: fill it in, then claims check --run {args.name}")
@@ -306,13 +309,14 @@ def accept(args: argparse.Namespace) -> int:
     from claims import report
 
     session: Session = args.session()
+    session.need_project()
     places = session.places
     claims = session.claims(select(session.files, args.patterns))
     folders = (places.reproduction("standard"), places.reports)
     known = {path for path in claims for folder in folders if (folder / "evidence" / f"{path}.json").is_file()}
     paths = [path for path in claims if args.patterns or path in known]
     changed = acceptance.accept(paths, claims, places, session.settings, session.files)
-    report.build(places.reports, session.guide)
+    report.build(places.reports, session.guide, environments.load(places.conf))
     for path in changed:
         say(f"accepted {path}")
     say(f"{len(changed)} changed, {len(paths) - len(changed)} as committed")
@@ -322,6 +326,7 @@ def accept(args: argparse.Namespace) -> int:
 def build_pages(args: argparse.Namespace) -> int:
     """Build the pages from committed evidence."""
     session: Session = args.session()
+    session.need_project()
     places = session.places
     session.build_pages(places.reports, places.build / "site")
     say(f"pages built in {places.reports.relative_to(places.root)}/, the site in {places.build}/site/index.html")

@@ -218,6 +218,12 @@ def _keys_at(location: list[str]) -> list[str]:
     return list(model.model_fields)
 
 
+def conf_of(root: Path) -> Path:
+    """The configuration of a project; outside of one, what an installed package carries."""
+    own, carried = root / "conf", Path(__file__).resolve().parent / "conf"
+    return own if (own / "claim").is_dir() or not carried.is_dir() else carried
+
+
 def files(conf: Path) -> dict[str, Path]:
     """Claim files under `conf/claim` by `topic/id`, sorted.
 

@@ -31,7 +31,10 @@ class Session:
         """
         self.config = config
         paths, tracked = config["paths"], config["tracking"]
-        self.places = Places(root, root / "conf", root / paths["reports"], root / paths["build"])
+        conf = schema.conf_of(root)
+        self.inside = conf.parent == root
+        reports = root / paths["reports"] if self.inside else conf.parent / "reports"
+        self.places = Places(root, conf, reports, root / paths["build"])
         self.profile = str(config["profile"]["name"])
         try:
             self.engine = EngineSettings(**config["engine"])
@@ -44,6 +47,17 @@ class Session:
         self.guide = guide.load(self.places.conf)
         self.artifacts = root / str(tracked.get("artifacts") or "build/mlflow-artifacts")
         self.uri = _located(tracked["uri"], root)
+
+    def need_project(self) -> None:
+        """Refuses to write into what an installed package carries.
+
+        Raises:
+            ClaimsError: The current folder is in no project.
+        """
+        if not self.inside:
+            raise ClaimsError(
+                f"{self.places.root}: is in no checkout of the project, which this writes to; clone it first"
+            )
 
     @property
     def target(self) -> Path:
