@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.base import ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -162,7 +163,7 @@ def acting_together(
     Args:
         seed: Draws rows, columns, classes and fits.
         target: How the acting columns make the class: `parity`, whether an odd number of them lie above their quantile
-            `cut`; `product`, whether the product of the standardised columns lies in its upper quarter; `correlation`,
+            `cut`, that of the distribution or of the whole table; `product`, whether the product of the standardised columns lies in its upper quarter; `correlation`,
             of two normal columns 0.85 in one class and -0.85 in the other.
         data: `normal`, independent columns; or the name of a real table, of which the acting columns are drawn and
             left as they are, while each of the others is shuffled and so becomes idle.
@@ -179,10 +180,11 @@ def acting_together(
     drawing, guessing, fitting = streams(seed, 3)
     rng = np.random.default_rng(drawing)
     if data == "normal":
-        X = rng.normal(size=(n, columns))
+        X, thresholds = rng.normal(size=(n, columns)), norm.ppf(cut)
     else:
-        X = rng.permutation(table(data)[0])[:n]
-        X = X[:, rng.permutation(X.shape[1])[:columns]]
+        rows = table(data)[0]
+        rows = rows[:, rng.permutation(rows.shape[1])[:columns]]
+        X, thresholds = rng.permutation(rows)[:n], np.quantile(rows[:, :order], cut, axis=0)
         X[:, order:] = rng.permuted(X[:, order:], axis=0)
     acting = X[:, :order]
     if target == "correlation":
@@ -192,7 +194,8 @@ def acting_together(
         product = scale(acting).prod(axis=1)
         y = (product > np.quantile(product, 0.75)).astype(int)
     else:
-        y = (acting > np.quantile(acting, cut, axis=0)).sum(axis=1) % 2
+        # quantiles of the drawn rows would balance the classes on either side, and filters would stand below chance
+        y = (acting > thresholds).sum(axis=1) % 2
     quarter = (np.quantile(X, [0.25, 0.5, 0.75], axis=0)[:, None] < X).sum(axis=0)
     scored = {
         "f_test": f_classif(X, y)[0],
