@@ -163,8 +163,9 @@ def acting_together(
     Args:
         seed: Draws rows, columns, classes and fits.
         target: How the acting columns make the class: `parity`, whether an odd number of them lie above their quantile
-            `cut`, that of the distribution or of the whole table; `product`, whether the product of the standardised columns lies in its upper quarter; `correlation`,
-            of two normal columns 0.85 in one class and -0.85 in the other.
+            `cut`, that of the distribution or of the whole table; `product`, whether the product of the standardised
+            columns lies in its upper quarter; `correlation`, of two normal columns 0.85 in one class and -0.85 in the
+            other.
         data: `normal`, independent columns; or the name of a real table, of which the acting columns are drawn and
             left as they are, while each of the others is shuffled and so becomes idle.
         order: Columns that act.
