@@ -3,9 +3,11 @@
 from functools import cache
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.base import ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.feature_selection import chi2, f_classif, mutual_info_classif
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -141,6 +143,70 @@ def _aucs(
     coded = make_column_transformer((code, [0]), remainder="passthrough")
     Z, new = coded.fit_transform(X[train], y[train]), coded.transform(X[test])
     return [float(roc_auc_score(y[test], fit.fit(Z, y[train]).predict_proba(new)[:, 1])) for fit in fits]
+
+
+def acting_together(
+    seed: int,
+    *,
+    target: str = "parity",
+    data: str = "normal",
+    order: int = 2,
+    cut: float = 0.5,
+    columns: int = 12,
+    n: int = 300,
+) -> dict[str, float]:
+    """Chance that each kind of selection ranks a column that acts on the class above an idle one, in [0, 1].
+
+    This is the area under the ROC curve of what a kind of selection says of each column, against whether the column
+    acts. Blind choice comes to a half, the perfect order to 1; ties count half.
+
+    Args:
+        seed: Draws rows, columns, classes and fits.
+        target: How the acting columns make the class: `parity`, whether an odd number of them lie above their quantile
+            `cut`, that of the distribution or of the whole table; `product`, whether the product of the standardised
+            columns lies in its upper quarter; `correlation`, of two normal columns 0.85 in one class and -0.85 in the
+            other.
+        data: `normal`, independent columns; or the name of a real table, of which the acting columns are drawn and
+            left as they are, while each of the others is shuffled and so becomes idle.
+        order: Columns that act.
+        cut: Quantile; under the parity of two, columns have no effect of their own at 0.5 and more of it towards 1.
+        columns: All columns, at most those of the real table.
+        n: Rows.
+
+    Returns:
+        `f_test`, which orders columns as their absolute correlation with the class does; `chi_square`, Pearson's, of
+        the columns cut into quarters; `mutual_information`, by nearest neighbours; and `forest`, the impurity
+        importances of fifty trees, which see all columns.
+    """
+    drawing, guessing, fitting = streams(seed, 3)
+    rng = np.random.default_rng(drawing)
+    if data == "normal":
+        X, thresholds = rng.normal(size=(n, columns)), norm.ppf(cut)
+    else:
+        rows = table(data)[0]
+        rows = rows[:, rng.permutation(rows.shape[1])[:columns]]
+        X, thresholds = rng.permutation(rows)[:n], np.quantile(rows[:, :order], cut, axis=0)
+        X[:, order:] = rng.permuted(X[:, order:], axis=0)
+    acting = X[:, :order]
+    if target == "correlation":
+        y = rng.integers(2, size=n)
+        X[:, 1] = np.where(y, 0.85, -0.85) * X[:, 0] + np.sqrt(1 - 0.85**2) * X[:, 1]
+    elif target == "product":
+        product = scale(acting).prod(axis=1)
+        y = (product > np.quantile(product, 0.75)).astype(int)
+    else:
+        # quantiles of the drawn rows would balance the classes on either side, and filters would stand below chance
+        y = (acting > thresholds).sum(axis=1) % 2
+    quarter = (np.quantile(X, [0.25, 0.5, 0.75], axis=0)[:, None] < X).sum(axis=0)
+    scored = {
+        "f_test": f_classif(X, y)[0],
+        # with ties a quarter can be empty, which chi2 gives as NaN
+        "chi_square": np.nansum([chi2(quarter == k, y)[0] for k in range(4)], axis=0),
+        "mutual_information": mutual_info_classif(X, y, random_state=guessing),
+        "forest": RandomForestClassifier(50, random_state=fitting).fit(X, y).feature_importances_,
+    }
+    acts = np.arange(X.shape[1]) < order
+    return {name: float(roc_auc_score(acts, scores)) for name, scores in scored.items()}
 
 
 @cache
