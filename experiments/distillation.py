@@ -21,28 +21,36 @@ def forward(weights: Weights, x: Tensor, noise: Noise) -> Tensor:
     return networks.outputs(weights, x.mT)
 
 
-def distillation(raw: Tensor, targets: Tensor, temperature: float, weight: float) -> Tensor:
-    """The printed loss, one value per replicate.
+def distillation(raw: Tensor, targets: Tensor, temperatures: Tensor, weights: Tensor) -> Tensor:
+    """The printed loss, one value per network.
 
     Args:
-        raw: Outputs of the student, (replicates, classes, rows).
-        targets: Outputs of the teacher and, last, the class, (replicates, rows, classes + 1).
-        temperature: Of both softmaxes; the divergence is multiplied by its square.
-        weight: Of the divergence; the cross-entropy with the classes has the rest.
+        raw: Outputs of the students, (networks, classes, rows).
+        targets: Outputs of the teacher and, last, the class, (networks, rows, classes + 1).
+        temperatures: Of both softmaxes, (networks,); the divergence is multiplied by their squares.
+        weights: Of the divergence, (networks,); the cross-entropy with the classes has the rest.
     """
-    soft = functional.log_softmax(targets[..., :-1].mT / temperature, 1)
-    student = functional.log_softmax(raw / temperature, 1)
-    divergence = (soft.exp() * (soft - student)).sum(1).mean(1) * temperature**2
-    return weight * divergence + (1 - weight) * networks.cross_entropy(raw, targets[..., -1].long())
+    each = temperatures.view(-1, 1, 1)
+    soft = functional.log_softmax(targets[..., :-1].mT / each, 1)
+    student = functional.log_softmax(raw / each, 1)
+    divergence = (soft.exp() * (soft - student)).sum(1).mean(1) * temperatures**2
+    return weights * divergence + (1 - weights) * networks.cross_entropy(raw, targets[..., -1].long())
 
 
-def fitted(seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, loss: training.Loss) -> Weights:
-    """Each network at the learning rate and the step at which it is right most often on validation rows."""
+def fitted(
+    seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, loss: training.Loss, arms: int = 1
+) -> list[Weights]:
+    """Each network of each arm at the learning rate and the step at which it is right most often on validation rows.
+
+    Arms are trained side by side, one after the other in the loss's first axis.
+    """
     watch = training.Best(lambda weights: networks.accuracy(weights, valid))
     minibatches = networks.batches(seeds, train[0].shape[1], 32, steps)
     start = [tensor.clone().requires_grad_() for tensor in start]
-    training.fit(forward, start, train, minibatches, RATES, loss=loss, optimizer="adam", watch=watch, every=steps // 20)
-    return networks.best(watch.weights, list(watch.scores))
+    rates = RATES * arms
+    training.fit(forward, start, train, minibatches, rates, loss=loss, optimizer="adam", watch=watch, every=steps // 20)
+    tried = [slice(first, first + len(RATES)) for first in range(0, len(rates), len(RATES))]
+    return [networks.best(watch.weights[own], list(watch.scores[own])) for own in tried]
 
 
 def mislabelled(seeds: Sequence[int], rows: Rows, share: float, classes: int) -> Rows:
@@ -107,12 +115,12 @@ def gain(
         for hidden in ((teacher, teacher), (student,))
     )
     if teacher_steps:
-        large = fitted(seeds, large, shown, shown_valid, teacher_steps, networks.cross_entropy)
+        (large,) = fitted(seeds, large, shown, shown_valid, teacher_steps, networks.cross_entropy)
     with torch.no_grad():
         told = torch.cat([networks.outputs(large, own[0]).mT, own[1][..., None]], 2)
-    loss = partial(distillation, temperature=temperature, weight=weight)
-    scratch = fitted(seeds, small, own, own_valid, steps, networks.cross_entropy)
-    distilled = fitted(seeds, small, (own[0], told), own_valid, steps, loss)
+    share = torch.tensor([0.0, weight]).double().repeat_interleave(len(RATES) * len(seeds))
+    loss = partial(distillation, temperatures=torch.full_like(share, temperature), weights=share)
+    scratch, distilled = fitted(seeds, small, (own[0], told), own_valid, steps, loss, arms=2)
     arms = {"teacher": large, "scratch": scratch, "distilled": distilled}
     return {arm: networks.accuracy(weights, test) for arm, weights in arms.items()}
 
@@ -160,7 +168,7 @@ def similarity(
     """
     train, valid, test = _drawn(seeds, data, (n_train, n_valid, n_test), n_classes, n_features)
     start = networks.initial(seeds, (train[0].shape[2], teacher, teacher, n_classes))
-    large = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, networks.cross_entropy)
+    (large,) = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, networks.cross_entropy)
     small = networks.initial(seeds, (train[0].shape[2], student, n_classes))
     small = [tensor.double().requires_grad_() for tensor in small]
     with torch.no_grad():
@@ -174,13 +182,13 @@ def similarity(
         (train[0], torch.cat([told, train[1][..., None]], 2)),
         networks.batches(seeds, n_train, 32, steps),
     )
-    agreement, right = [], []
-    for temperature in temperatures:
-        loss = partial(distillation, temperature=temperature, weight=1.0)
-        (weights,) = training.fit(forward, small, rows, minibatches, [0.005], loss=loss, optimizer="adam")
-        with torch.no_grad():
-            agreement.append(ranked_alike(networks.outputs(weights, test[0]).mT, wanted, test[1]))
-        right.append(networks.accuracy([tensor.detach() for tensor in weights], test))
+    each = torch.tensor(temperatures).double().repeat_interleave(len(seeds))
+    loss = partial(distillation, temperatures=each, weights=torch.ones_like(each))
+    rates = [0.005] * len(temperatures)
+    students = training.fit(forward, small, rows, minibatches, rates, loss=loss, optimizer="adam")
+    with torch.no_grad():
+        agreement = [ranked_alike(networks.outputs(one, test[0]).mT, wanted, test[1]) for one in students]
+        right = [networks.accuracy(one, test) for one in students]
     return {"agreement": np.stack(agreement, 1), "accuracy": np.stack(right, 1)}
 
 

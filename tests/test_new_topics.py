@@ -68,7 +68,12 @@ def test_distillation_is_the_printed_loss():
     rng = np.random.default_rng(0)
     student, teacher = (torch.from_numpy(rng.normal(size=(2, 7, 4))) for _ in range(2))
     y = torch.from_numpy(rng.integers(4, size=(2, 7)))
-    found = distillation.distillation(student.mT, torch.cat([teacher, y[..., None]], 2), temperature=3.0, weight=0.7)
+    found = distillation.distillation(
+        student.mT,
+        torch.cat([teacher, y[..., None]], 2),
+        temperatures=torch.full((len(y),), 3.0),
+        weights=torch.full((len(y),), 0.7),
+    )
     for replicate in range(2):
         soft = functional.kl_div(
             functional.log_softmax(student[replicate] / 3, 1),
