@@ -118,12 +118,13 @@ def one_at_a_time(
     """
     problem_seed, drawing = streams(seed, 2)
     measured, true, point = _problem(problem_seed, problem, axes, noise)
-    for axis in list(range(len(point))) * rounds:
-        tried = np.tile(point, (values, 1))
-        tried[:, axis] = np.linspace(0, 1, values)
-        point = min(tried, key=measured)
-    joint = np.random.default_rng(drawing).random((values * rounds * len(point), len(point)))
-    return {"single_loss": true(point), "joint_loss": true(min(joint, key=measured))}
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # as above
+        for axis in list(range(len(point))) * rounds:
+            tried = np.tile(point, (values, 1))
+            tried[:, axis] = np.linspace(0, 1, values)
+            point = min(tried, key=measured)
+        joint = np.random.default_rng(drawing).random((values * rounds * len(point), len(point)))
+        return {"single_loss": true(point), "joint_loss": true(min(joint, key=measured))}
 
 
 def _problem(seed: int, problem: str, axes: int, noise: float) -> tuple[Loss, Loss, Point]:
@@ -348,17 +349,27 @@ def _random_networks(seed: int, problem: str, coupled: int, noise: float) -> tup
     fitted, held, test = shares(drawing, len(X), 150, 150)
     classes = np.eye(y.max() + 1)[y]
 
-    def hits(architecture: Architecture, judged: NDArray[Any]) -> float:
-        rng, rows = np.random.default_rng(weighing), np.concatenate([fitted, judged])
-        layers = [X[rows]]
-        for activation, scale in (architecture[:2], architecture[2:4]):
-            W = rng.standard_normal((layers[-1].shape[1], 60)) / np.sqrt(layers[-1].shape[1])
-            inputs = layers[-1] @ W + rng.uniform(-1, 1, 60)
-            layers.append(ACTIVATIONS[activation](SCALES[scale] * inputs))
-        seen = np.column_stack([layers[layer] for layer in READ[architecture[4]]] + [np.ones(len(rows))])
-        trained, predicted = np.split(seen, [len(fitted)])
-        inner = trained.T @ trained + PENALTIES[architecture[5]] * np.eye(trained.shape[1])
-        readout = np.linalg.solve(inner, trained.T @ classes[fitted])
-        return float(np.mean((predicted @ readout).argmax(axis=1) == y[judged]))
+    rows = {"held": np.concatenate([fitted, held]), "test": np.concatenate([fitted, test])}
+    rng = np.random.default_rng(weighing)
+    weights = [
+        (rng.standard_normal((width, 60)) / np.sqrt(width), rng.uniform(-1, 1, 60)) for width in (X.shape[1], 60)
+    ]
 
-    return lambda architecture: hits(architecture, held), lambda architecture: hits(architecture, test), 6
+    @cache
+    def layer(judged: str, *choices: int) -> NDArray[Any]:
+        """Inputs, or what the layers with these activations and scales make of them; many architectures share it."""
+        if not choices:
+            return X[rows[judged]]
+        *before, activation, scale = choices
+        W, shift = weights[len(before) // 2]
+        return ACTIVATIONS[activation](SCALES[scale] * (layer(judged, *before) @ W + shift))
+
+    def hits(architecture: Architecture, judged: str) -> float:
+        *choices, read, penalty = architecture.tolist()
+        seen = [layer(judged, *choices[: 2 * depth]) for depth in READ[read]]
+        trained, predicted = np.split(np.column_stack([*seen, np.ones(len(rows[judged]))]), [len(fitted)])
+        inner = trained.T @ trained + PENALTIES[penalty] * np.eye(trained.shape[1])
+        readout = np.linalg.solve(inner, trained.T @ classes[fitted])
+        return float(np.mean((predicted @ readout).argmax(axis=1) == y[rows[judged][len(fitted) :]]))
+
+    return lambda architecture: hits(architecture, "held"), lambda architecture: hits(architecture, "test"), 6
