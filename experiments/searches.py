@@ -130,7 +130,7 @@ def one_at_a_time(
 def _problem(seed: int, problem: str, axes: int, noise: float) -> tuple[Loss, Loss, Point]:
     """What a search measures, what is true, and the default setting.
 
-    For a model three folds of a fresh third of the rows (150 at most) measure, and the other rows test. Losses are
+    For a model two folds of a fresh third of the rows (150 at most) measure, and the other rows test. Losses are
     squared errors, of class shares or probabilities where there are classes.
     """
     if problem in SURFACES:
@@ -151,7 +151,7 @@ def _problem(seed: int, problem: str, axes: int, noise: float) -> tuple[Loss, Lo
         predicted = model.predict_proba(X[judged])[:, 1] if problem.startswith("sgd") else model.predict(X[judged])
         return float(np.mean((y[judged] - predicted) ** 2))
 
-    folds = [(np.setdiff1d(drawn, held), held) for held in np.array_split(drawn, 3)]
+    folds = [(np.setdiff1d(drawn, held), held) for held in np.array_split(drawn, 2)]
     start = [np.log(default / low) / np.log(high / low) for low, high, default in space.values()]
     return (
         lambda point: sum(loss(point, *fold) for fold in folds),
