@@ -231,7 +231,8 @@ def halving_against_full(
     estimator, drawn_from = CANDIDATES[model]
     if model == "tree":
         estimator = clone(estimator).set_params(random_state=fitting)
-    common = {"cv": StratifiedKFold(5, shuffle=True, random_state=folding), "random_state": searching}
+    folds = StratifiedKFold(5, shuffle=True, random_state=folding)
+    common = {"cv": folds, "random_state": searching, "scoring": _right}
     with config_context(assume_finite=True, skip_parameter_validation=True):
         halving = HalvingRandomSearchCV(
             estimator,
@@ -252,6 +253,11 @@ def halving_against_full(
         "full": float(full.score(X[test], y[test])),
         "candidates": float(halving.n_candidates_[0]),
     }
+
+
+def _right(fitted: Any, X: NDArray[Any], y: NDArray[Any]) -> float:
+    """Accuracy, in [0, 1], without the checks of scikit-learn's, which took a sixth of the time."""
+    return float(np.mean(fitted.predict(X) == y))
 
 
 Architecture = NDArray[np.int64]  # one option of four per choice
