@@ -157,14 +157,14 @@ def rare_class_by_loss(
     net = layers.chain(*bends, layers.linear(hidden[-1], 2))
     start = layers.initial(net, seeds)
     steps = networks.batches(seeds, n_train, 32, n_steps)
-    closer = np.geomspace(min(rates), max(rates), len(rates) * len(gammas)).reshape(len(gammas), -1)
+    settings = len(rates) * len(gammas)  # trained side by side, exponent by exponent
     arms = {
-        "focal": [(_focal(gamma, alpha), rates) for gamma in gammas],
-        "cross_entropy": [(networks.cross_entropy, part) for part in closer.tolist()],
+        "focal": (_focal(gammas, alpha), [*rates] * len(gammas)),
+        "cross_entropy": (networks.cross_entropy, np.geomspace(min(rates), max(rates), settings).tolist()),
     }
     found = {}
-    for arm, tried in arms.items():
-        fits = [w for loss, part in tried for w in fit(net, start, train, steps, part, loss=loss, optimizer="adam")]
+    for arm, (loss, tried) in arms.items():
+        fits = fit(net, start, train, steps, tried, loss=loss, optimizer="adam")
         chosen = networks.best(fits, [_judged(measure, *_stated(net, w, valid)) for w in fits])
         found[arm] = _judged(measure, *_stated(net, chosen, test), *_stated(net, chosen, valid))
     return found
@@ -175,8 +175,8 @@ def _stacked(parts: Sequence[Table]) -> networks.Rows:
     return torch.from_numpy(X.astype(np.float32)), torch.from_numpy(y.astype(np.int64))
 
 
-def _focal(gamma: float, alpha: float | None) -> Callable[[Tensor, Tensor], Tensor]:
-    """Focal loss as the guide's lines 5275-5290 compute it, mean over rows: (replicates,).
+def _focal(gammas: Sequence[float], alpha: float | None) -> Callable[[Tensor, Tensor], Tensor]:
+    """Focal loss as the guide's lines 5275-5290 compute it, mean over rows: (replicates,), a part for each exponent.
 
     Without alpha as lines 627-637 do, whose alpha weighs all rows alike and only scales the loss.
     """
@@ -184,7 +184,9 @@ def _focal(gamma: float, alpha: float | None) -> Callable[[Tensor, Tensor], Tens
     def loss(raw: Tensor, y: Tensor) -> Tensor:
         entropy = functional.cross_entropy(raw, y, reduction="none")
         weight = 0.25 if alpha is None else torch.where(y == 1, alpha, 1 - alpha)
-        return (weight * (1 - torch.exp(-entropy)) ** gamma * entropy).mean(1)
+        missed = (1 - torch.exp(-entropy)).chunk(len(gammas))
+        focus = torch.cat([part**gamma for part, gamma in zip(missed, gammas, strict=True)])
+        return (weight * focus * entropy).mean(1)
 
     return loss
 

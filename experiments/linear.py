@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
 from scipy.special import stdtrit
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
@@ -265,8 +266,9 @@ def logistic_in_many_columns(
     found = {}
     for columns in (wide, narrow):
         few = X[:, :columns].astype(float)
-        for name, model in _classifiers(data == "texts", strength, fitting).items():
-            found[name, columns] = float(np.mean(model.fit(few[train], y[train]).predict(few[test]) == y[test]))
+        with config_context(assume_finite=True, skip_parameter_validation=True):  # checks took a tenth of the time
+            for name, model in _classifiers(data == "texts", strength, fitting).items():
+                found[name, columns] = float(np.mean(model.fit(few[train], y[train]).predict(few[test]) == y[test]))
     lead = {(name, columns): right - found["logistic", columns] for (name, columns), right in found.items()}
     rivals = [name for name, columns in found if columns == wide and name != "logistic"]
     due = {f"{name}_due": lead[name, wide] - lead[name, narrow] for name in rivals}

@@ -86,7 +86,7 @@ def _lost_on_bowl(
 def _lost_by_model(seed: int, settings: NDArray[np.float64], problem: str) -> list[float]:
     """Test loss, refitted, of the setting that each search, (search, setting, axis), takes by cross-validation.
 
-    Three folds of a fresh third of the rows (150 rows at most) measure; the other two thirds test. The box searched is
+    Two folds of a fresh third of the rows (150 rows at most) measure; the other two thirds test. The box searched is
     drawn, too: each end of an axis lies up to a quarter of the range in SEARCHED further in.
     """
     split_seed, fit_seed, box_seed = streams(seed, 3)
@@ -94,7 +94,7 @@ def _lost_by_model(seed: int, settings: NDArray[np.float64], problem: str) -> li
     rows = np.random.default_rng(split_seed).permutation(len(X))
     drawn, test = rows[: min(len(X) // 3, 150)], rows[len(X) // 3 :]
     X = (X - X[drawn].mean(axis=0)) / np.maximum(X[drawn].std(axis=0), 1e-9)
-    folds = [(np.setdiff1d(drawn, held_out), held_out) for held_out in np.array_split(drawn, 3)]
+    folds = [(np.setdiff1d(drawn, held_out), held_out) for held_out in np.array_split(drawn, 2)]
     low, high = np.random.default_rng(box_seed).random((2, settings.shape[-1])) / 4
     points = low + (1 - high - low) * settings
 
