@@ -1,6 +1,6 @@
 """Trials on learning from rows without labels, by tasks made of the rows themselves, before learning from labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -19,6 +19,7 @@ SIDES = {"digits": 8, "mnist": 14}
 HIDDEN, FEATURES = 64, 32
 """Units of the encoder's two layers."""
 RATE = 0.003
+DRAWS = 3  # of few labels in a replicate
 VIEWS = 5  # stream of the distorted copies of labelled rows, after those of `networks`
 
 # Rows --------------------------------------------------------------------------------------------------------------
@@ -163,6 +164,8 @@ def trained(seeds: Sequence[int], rows: Rows, net: Layer, loss: training.Loss, s
     found: list[Weights] = []
 
     def keep(done: int, fits: list[Weights]) -> None:
+        if done not in (steps // 4, steps):
+            return
         kept = [tensor.detach().clone() for tensor in fits[0][:4]]
         features = training.outputs(encoder(rows[0].shape[2]), kept, rows[0])
         # a feature that hardly varies is not blown up
@@ -171,7 +174,7 @@ def trained(seeds: Sequence[int], rows: Rows, net: Layer, loss: training.Loss, s
 
     plan = {"loss": loss, "optimizer": "adam", "seeds": seeds, "watch": keep, "every": steps // 4}
     training.fit(net, initial(net, seeds), rows, batches(seeds, rows[0].shape[1], 32, steps), [RATE], **plan)
-    return [found[1], found[-1]]
+    return found
 
 
 # Learning from labels ----------------------------------------------------------------------------------------------
@@ -183,22 +186,21 @@ def untrained(seeds: Sequence[int], columns: int) -> Weights:
     return [*kept, torch.zeros(len(seeds), FEATURES, 1), torch.ones(len(seeds), FEATURES, 1)]
 
 
-def with_views(seeds: Sequence[int], rows: Rows, side: int, copies: int) -> Rows:
+def with_views(rngs: Sequence[np.random.Generator], rows: Rows, side: int, copies: int = 7) -> Rows:
     """The rows and `copies` distorted ones of each."""
-    rngs = [np.random.default_rng(streams(seed, VIEWS + 1)[VIEWS]) for seed in seeds]
     made = [distorted(rows[0].mT, rngs, side).mT for _ in range(copies)]
     return torch.cat([rows[0], *made], 1), rows[1].repeat(1, copies + 1)
 
 
 def fine_tuned(
-    seeds: Sequence[int], starts: Sequence[Weights], train: Rows, valid: Rows, test: Rows, steps: int
+    seeds: Sequence[int], starts: Sequence[Weights], train: Rows, valid: Rows, test: Rows, steps: int, rate: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Accuracy of classifiers on top of each start, and minus their loss on validation rows, (starts, replicates).
 
     All weights are trained, or the head alone: either way training stops where the loss on the validation rows is
     least, and the way with the lower one is taken.
     """
-    columns, classes = train[0].shape[2], int(test[1].max()) + 1
+    columns, classes = train[0].shape[2], int(train[1].max()) + 1
     body = [torch.cat(same) for same in zip(*starts, strict=True)]
     times = len(starts)
     train, valid, test = ((x.repeat(times, 1, 1), y.repeat(times, 1)) for x, y in (train, valid, test))
@@ -209,16 +211,53 @@ def fine_tuned(
 
     def stopped(net: Layer, weights: Weights, train: Rows, valid: Rows, rate: float) -> tuple[Weights, np.ndarray]:
         best = training.Best(lambda now: -training.mean_loss(net, now, valid))
-        training.fit(net, weights, train, minibatches, [rate], optimizer="adam", watch=best, every=steps // 15)
+        training.fit(net, weights, train, minibatches, [rate], optimizer="adam", watch=best, every=max(1, steps // 25))
         return best.weights[0], best.scores[0]
 
     net = chain(scaled, head)
     free = [tensor.clone().requires_grad_(place < 4) for place, tensor in enumerate(body)]
-    everything, of_all = stopped(net, [*free, *first], train, valid, 0.004)
+    everything, of_all = stopped(net, [*free, *first], train, valid, rate)
     features = [(training.outputs(scaled, body, x).mT, y) for x, y in (train, valid)]
     alone, of_head = stopped(head, first, *features, 0.02)
     taken = networks.best([everything, [*body, *alone]], [of_all, of_head])
     return training.accuracy(net, taken, test).reshape(times, -1), np.maximum(of_all, of_head).reshape(times, -1)
+
+
+def on_labels(
+    seeds: Sequence[int],
+    arms: Mapping[str, Sequence[Weights]],
+    rows: Rows,
+    test: Rows,
+    labels: int,
+    draws: int,
+    steps: int,
+    rate: float,
+    side: int,
+) -> dict[str, np.ndarray]:
+    """Accuracy of each arm, (replicates,), mean over draws of its labelled rows.
+
+    Args:
+        seeds: One per replicate.
+        arms: Encoders that each arm may start from; it takes the one with the lowest loss on the validation rows.
+        rows: Labelled ones; each draw takes the next `labels` of them to train on and as many to choose by.
+        test: Test rows.
+        labels: Rows of a draw.
+        draws: How often.
+        steps: Minibatches.
+        rate: Learning rate where all weights are trained.
+        side: Of images from distorted copies of which arms learn too; 0 for none.
+    """
+    starts = [start for own in arms.values() for start in own]
+    ends = np.cumsum([len(own) for own in arms.values()])[:-1]
+    rngs = [np.random.default_rng(streams(seed, VIEWS + 1)[VIEWS]) for seed in seeds]
+    found = np.zeros((len(arms), len(seeds)))
+    for part in range(0, 2 * draws * labels, 2 * labels):
+        train, valid = ((rows[0][:, at : at + labels], rows[1][:, at : at + labels]) for at in (part, part + labels))
+        train = with_views(rngs, train, side) if side else train
+        every, scores = fine_tuned(seeds, starts, train, valid, test, steps, rate)
+        for arm, (own, score) in enumerate(zip(np.split(every, ends), np.split(scores, ends), strict=True)):
+            found[arm] += np.take_along_axis(own, score.argmax(0)[None], 0)[0] / draws
+    return dict(zip(arms, found, strict=True))
 
 
 # Trials ------------------------------------------------------------------------------------------------------------
@@ -242,13 +281,14 @@ def labels(
     """Accuracy of a network pretrained on rows without labels and of the same from scratch, with few and many labels.
 
     Both start at the same weights and get the same labels, half of which choose the way and the moment to stop; where
-    views of an image make the pretext task, both learn from seven distorted copies of each labelled image too.
+    views of an image make the pretext task, both learn from seven distorted copies of each labelled image too. With few
+    labels accuracy is the mean over three draws of them.
 
     Args:
         seeds: Each draws rows, weights, minibatches and views of one replicate.
         data: `surface`, or `digits`, `mnist` or `breast_cancer`.
         kind: As for `pretext`.
-        few: Labelled rows of each class to train on, and as many again to choose by.
+        few: Labelled rows of each class to train on, and as many again to choose by; at most a third of `many`.
         many: The same where labels are many.
         unlabelled: Rows of pretraining, those with labels among them.
         n_test: Test rows.
@@ -276,14 +316,15 @@ def labels(
     x, y = stacked(drawn)
     pool = stacked(shuffled) if scrambled else (x[:, :unlabelled], y[:, :unlabelled])
     side, count = SIDES.get(data, 0), int(y.max()) + 1
-    starts = [untrained(seeds, x.shape[2]), trained(seeds, pool, *pretext(kind, x.shape[2], side), steps)[-1]]
-    found = {}
-    for size, per_class, updates in (("few", few, 150), ("many", many, 240)):
-        parts = [slice(0, per_class * count), slice(per_class * count, 2 * per_class * count), slice(unlabelled, None)]
-        train, valid, test = ((x[:, part], y[:, part]) for part in parts)
-        train = with_views(seeds, train, side, 7 if kind == "contrastive" and side else 0)
-        right, _ = fine_tuned(seeds, starts, train, valid, test, updates)
-        found["scratch_" + size], found["pretrained_" + size] = right
+    arms = {
+        "scratch": [untrained(seeds, x.shape[2])],
+        "pretrained": trained(seeds, pool, *pretext(kind, x.shape[2], side), steps)[-1:],
+    }
+    test, found = (x[:, unlabelled:], y[:, unlabelled:]), {}
+    for size, per_class, draws, updates, rate in (("few", few, DRAWS, 150, 0.003), ("many", many, 1, 600, 0.004)):
+        views = side if kind == "contrastive" else 0
+        accuracy = on_labels(seeds, arms, (x, y), test, per_class * count, draws, updates, rate, views)
+        found |= {f"{arm}_{size}": values for arm, values in accuracy.items()}
     return found | {f"{arm}_loss": found[arm + "_many"] - found[arm + "_few"] for arm in ("pretrained", "scratch")}
 
 
@@ -296,15 +337,15 @@ def transferred(
     labelled: float = 1.0,
     few: int = 5,
     source: int = 500,
-    n_test: int = 400,
+    n_test: int = 300,
     factors: int = 4,
     noise: float = 0.5,
-    steps: int = 400,
+    steps: int = 300,
 ) -> dict[str, np.ndarray]:
     """Accuracy on a target task, with few labels, of networks pretrained on source rows with and without their labels.
 
     Both are pretrained from the same weights on as many minibatches of the same rows; then both are fine-tuned alike,
-    as is a network that starts from scratch.
+    as is a network that starts from scratch; accuracy is the mean over three draws of the target's labels.
 
     Args:
         seeds: Each draws rows, tasks, weights, minibatches and views of one replicate.
@@ -341,25 +382,21 @@ def transferred(
             first = order if task == "finer" else order[place[order] < 5]
             first, later = first[:source], first[source:]
             rest = later if task in ("finer", "same") else order[place[order] >= 5]
-        order = rest[balanced(split, wanted[rest], 2 * few)][: 2 * few * (wanted.max() + 1) + n_test]
+        order = rest[balanced(split, wanted[rest], 2 * few * DRAWS)][: 2 * few * DRAWS * (wanted.max() + 1) + n_test]
         sources.append((x[first], known[first]))
         targets.append((x[order], wanted[order]))
     (x, y), (own, wanted) = stacked(sources), stacked(targets)
     side, width = SIDES.get(data, 0), x.shape[2]
     told = x[:, : round(labelled * source)], y[:, : round(labelled * source)]
-    supervision = supervised(width, int(y.max()) + 1, side if kind == "contrastive" else 0)
-    starts = [
-        *trained(seeds, (x, y), *pretext(kind, width, side), steps),
-        *trained(seeds, told, *supervision, steps),
-        untrained(seeds, width),
-    ]
+    views = side if kind == "contrastive" else 0
+    arms = {
+        "self_supervised": trained(seeds, (x, y), *pretext(kind, width, side), steps),
+        "supervised": trained(seeds, told, *supervised(width, int(y.max()) + 1, views), steps),
+        "scratch": [untrained(seeds, width)],
+    }
     labels = few * (int(wanted.max()) + 1)
-    parts = [slice(0, labels), slice(labels, 2 * labels), slice(2 * labels, None)]
-    train, valid, test = ((own[:, part], wanted[:, part]) for part in parts)
-    train = with_views(seeds, train, side, 7 if kind == "contrastive" and side else 0)
-    right, score = fine_tuned(seeds, starts, train, valid, test, 150)
-    arms = {"self_supervised": slice(0, 2), "supervised": slice(2, 4), "scratch": slice(4, 5)}
-    return {arm: np.take_along_axis(right[own], score[own].argmax(0)[None], 0)[0].copy() for arm, own in arms.items()}
+    rest = 2 * DRAWS * labels
+    return on_labels(seeds, arms, (own, wanted), (own[:, rest:], wanted[:, rest:]), labels, DRAWS, 150, 0.003, views)
 
 
 def _read(task: str, factors: int) -> list[slice]:

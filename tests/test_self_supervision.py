@@ -110,8 +110,8 @@ SMALL = {"n_test": 200, "steps": 40}
 @pytest.mark.parametrize(
     ("trial", "parameters"),
     [
-        (ssl.labels, {"data": "digits", "kind": "contrastive", "few": 2, "many": 3}),
-        (ssl.labels, {"kind": "masked", "few": 2, "many": 3, "scrambled": True}),
+        (ssl.labels, {"data": "digits", "kind": "contrastive", "few": 1, "many": 3}),
+        (ssl.labels, {"kind": "masked", "few": 1, "many": 3, "scrambled": True}),
         (ssl.transferred, {"data": "digits", "kind": "contrastive", "source": 100, "task": "finer", "few": 2}),
         (ssl.transferred, {"kind": "masked", "source": 100, "task": "apart", "labelled": 0.5, "few": 2}),
     ],
