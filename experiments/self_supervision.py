@@ -18,7 +18,7 @@ SIDES = {"digits": 8, "mnist": 14}
 """Sets of images, and the pixels of a side."""
 HIDDEN, FEATURES = 64, 32
 """Units of the encoder's two layers."""
-RATE = 0.003
+RATE = 0.003  # of pretraining
 DRAWS = 3  # of few labels in a replicate
 VIEWS = 5  # stream of the distorted copies of labelled rows, after those of `networks`
 
