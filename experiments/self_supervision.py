@@ -1,0 +1,404 @@
+"""Trials on learning from rows without labels, by tasks made of the rows themselves, before learning from labels."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from experiments.common import networks, streams, training
+from experiments.common.layers import Layer, Noise, Weights, chain, initial, linear, relu
+from experiments.common.networks import DATA, SPLIT, Rows, batches, cross_entropy
+from experiments.common.real import table
+from experiments.convolution import quartered
+
+SIDES = {"digits": 8, "mnist": 14}
+"""Sets of images, and the pixels of a side."""
+HIDDEN, FEATURES = 64, 32
+"""Units of the encoder's two layers."""
+RATE = 0.003  # of pretraining
+DRAWS = 3  # of few labels in a replicate
+VIEWS = 5  # stream of the distorted copies of labelled rows, after those of `networks`
+
+# Rows --------------------------------------------------------------------------------------------------------------
+
+
+def surface(rng: np.random.Generator, rows: int, factors: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Thirty columns that are smooth functions of a few factors, plus noise.
+
+    Args:
+        rng: Draws factors, functions and noise.
+        rows: Rows.
+        factors: Gaussian; each column is a random mixture of 50 random sigmoids of them, with variance 1.
+        noise: Standard deviation of what is added to each column.
+
+    Returns:
+        Columns (rows, 30) and factors (rows, factors).
+    """
+    z = rng.normal(size=(rows, factors))
+    x = np.tanh(z @ rng.normal(size=(factors, 50)) + rng.normal(size=50)) @ rng.normal(size=(50, 30))
+    return (x - x.mean(0)) / x.std(0) + noise * rng.normal(size=x.shape), z
+
+
+def nearest(rng: np.random.Generator, z: np.ndarray, classes: int) -> np.ndarray:
+    """Class of each row, (rows,): the nearest of random points among the factors; none has less than a twentieth."""
+    while True:
+        y = np.square(z[:, None] - rng.normal(size=(classes, z.shape[1]))).sum(2).argmin(1)
+        if np.bincount(y, minlength=classes).min() >= len(z) / 20:
+            return y
+
+
+@cache
+def real(data: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels in [0, 1] (mnist as 14 x 14) or columns with mean 0 and variance 1, (rows, columns), and classes."""
+    x, y = table(data)
+    if data == "mnist":
+        return quartered(x).reshape(len(x), -1) / 255, y
+    return (x / 16 if data == "digits" else (x - x.mean(0)) / x.std(0)), y
+
+
+def balanced(rng: np.random.Generator, y: np.ndarray, per_class: int) -> np.ndarray:
+    """All row numbers in random order, but first `per_class` rounds of one row of every class."""
+    order = rng.permutation(len(y))
+    first = np.stack([order[y[order] == one][:per_class] for one in np.unique(y)], 1).flatten()
+    return np.concatenate([first, order[~np.isin(order, first)]])
+
+
+def stacked(drawn: Sequence[tuple[np.ndarray, np.ndarray]]) -> Rows:
+    """Columns and classes of all replicates."""
+    x, y = zip(*drawn, strict=True)
+    return torch.from_numpy(np.stack(x).astype(np.float32)), torch.from_numpy(np.stack(y).astype(np.int64))
+
+
+# Tasks made of the rows themselves ---------------------------------------------------------------------------------
+
+
+def distorted(x: Tensor, noise: Sequence[np.random.Generator], side: int) -> Tensor:
+    """Images, (networks, pixels, rows), turned, scaled, sheared and moved, each by itself.
+
+    Uniformly within 0.3 radians, 15 %, 20 % and a 13th of a side: what leaves a digit the same digit.
+    """
+    drawn = np.stack([rng.uniform(-1, 1, (x.shape[2], 5)) for rng in noise]) * (0.3, 0.15, 0.2, 0.15, 0.15)
+    turn, scale, shear, right, down = torch.from_numpy(drawn.astype(np.float32)).flatten(0, 1).unbind(1)
+    along, across = (1 + scale) * turn.cos(), (1 + scale) * turn.sin()
+    maps = torch.stack([along, shear - across, right, across, along, down], 1).view(-1, 2, 3)
+    images = x.mT.reshape(-1, 1, side, side)
+    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False).view(x.mT.shape).mT
+
+
+def chosen(x: Tensor, noise: Sequence[np.random.Generator], share: float) -> Tensor:
+    """Which cells of x, (networks, columns, rows), are to be changed: each with chance `share`."""
+    drawn = np.stack([rng.integers(256, size=x.shape[1:], dtype=np.uint8) for rng in noise])
+    return torch.from_numpy(drawn < 256 * share)
+
+
+def swapped(x: Tensor, noise: Sequence[np.random.Generator], share: float) -> Tensor:
+    """A share of the cells of x, (networks, columns, rows), in each row taken from other rows of the minibatch."""
+    donors = np.stack([rng.integers(x.shape[2], size=x.shape[1:]) for rng in noise])
+    return torch.where(chosen(x, noise, share), x.gather(2, torch.from_numpy(donors)), x)
+
+
+def encoder(columns: int) -> Layer:
+    """The part that is kept: two dense layers with ReLU."""
+    return chain(linear(columns, HIDDEN), relu, linear(HIDDEN, FEATURES), relu)
+
+
+def agreement(raw: Tensor, targets: Tensor) -> Tensor:
+    """InfoNCE as SimCLR has it (Chen and others 2020), temperature 0.5, one value per network.
+
+    Args:
+        raw: Embeddings, (networks, features, 2 x rows); the second half are other views of the first half's rows.
+        targets: Not looked at.
+    """
+    z = functional.normalize(raw, dim=1)
+    views = z.shape[2]
+    cosines = (z.mT @ z).masked_fill(torch.eye(views, dtype=torch.bool), -1e4)
+    return cross_entropy(cosines / 0.5, torch.arange(views).roll(views // 2).expand(len(z), -1))
+
+
+def pretext(kind: str, columns: int, side: int) -> tuple[Layer, training.Loss]:
+    """Network and loss of a task without labels; the network's first layers are the encoder.
+
+    Args:
+        kind: `contrastive`, two views of a row agree more than views of different rows: images distorted, tables with
+            two fifths of the cells from other rows; `masked`, half of the cells are hidden and predicted from the rest;
+            `autoencoder`, a row is given back from its features.
+        columns: Columns.
+        side: Of images; 0 for tables.
+    """
+    net = chain(encoder(columns), linear(FEATURES, FEATURES if kind == "contrastive" else HIDDEN), relu)
+    net = chain(net, linear(FEATURES, FEATURES) if kind == "contrastive" else linear(HIDDEN, columns))
+
+    def views(weights: Iterator[Tensor], x: Tensor, noise: Noise) -> Tensor:
+        pair = torch.cat([x, x], 2)
+        return net.apply(
+            weights, distorted(pair, noise or (), side) if side else swapped(pair, noise or (), 0.4), noise
+        )
+
+    def error(weights: Iterator[Tensor], x: Tensor, noise: Noise) -> Tensor:
+        if kind == "autoencoder":
+            return net.apply(weights, x, noise) - x
+        hidden = chosen(x, noise or (), 0.5)
+        return (net.apply(weights, x.masked_fill(hidden, 0.0), noise) - x) * hidden
+
+    if kind == "contrastive":
+        return Layer(net.draw, views), agreement
+    return Layer(net.draw, error), lambda raw, y: raw.square().mean((1, 2))
+
+
+def supervised(columns: int, classes: int, side: int) -> tuple[Layer, training.Loss]:
+    """Network and loss of the task that labels make: the same encoder and classes on top, images distorted as above."""
+    net = chain(encoder(columns), linear(FEATURES, classes))
+
+    def told(weights: Iterator[Tensor], x: Tensor, noise: Noise) -> Tensor:
+        return net.apply(weights, distorted(x, noise or (), side) if side else x, noise)
+
+    return Layer(net.draw, told), cross_entropy
+
+
+def trained(seeds: Sequence[int], rows: Rows, net: Layer, loss: training.Loss, steps: int) -> list[Weights]:
+    """The encoder after a quarter and after all minibatches of 32, with mean and inverse spread of its features."""
+    found: list[Weights] = []
+
+    def keep(done: int, fits: list[Weights]) -> None:
+        if done not in (steps // 4, steps):
+            return
+        kept = [tensor.detach().clone() for tensor in fits[0][:4]]
+        features = training.outputs(encoder(rows[0].shape[2]), kept, rows[0])
+        # a feature that hardly varies is not blown up
+        spread = features.std(2, keepdim=True) + 0.1 * features.std((1, 2), keepdim=True)
+        found.append([*kept, features.mean(2, keepdim=True), 1 / spread])
+
+    plan = {"loss": loss, "optimizer": "adam", "seeds": seeds, "watch": keep, "every": steps // 4}
+    training.fit(net, initial(net, seeds), rows, batches(seeds, rows[0].shape[1], 32, steps), [RATE], **plan)
+    return found
+
+
+# Learning from labels ----------------------------------------------------------------------------------------------
+
+
+def untrained(seeds: Sequence[int], columns: int) -> Weights:
+    """An encoder as it is drawn, its features unscaled: scaled ones do worse where all weights are trained."""
+    kept = [tensor.detach() for tensor in initial(encoder(columns), seeds)]
+    return [*kept, torch.zeros(len(seeds), FEATURES, 1), torch.ones(len(seeds), FEATURES, 1)]
+
+
+def with_views(rngs: Sequence[np.random.Generator], rows: Rows, side: int, copies: int = 7) -> Rows:
+    """The rows and `copies` distorted ones of each."""
+    made = [distorted(rows[0].mT, rngs, side).mT for _ in range(copies)]
+    return torch.cat([rows[0], *made], 1), rows[1].repeat(1, copies + 1)
+
+
+def fine_tuned(
+    seeds: Sequence[int], starts: Sequence[Weights], train: Rows, valid: Rows, test: Rows, steps: int, rate: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy of classifiers on top of each start, and minus their loss on validation rows, (starts, replicates).
+
+    All weights are trained, or the head alone: either way training stops where the loss on the validation rows is
+    least, and the way with the lower one is taken.
+    """
+    columns, classes = train[0].shape[2], int(train[1].max()) + 1
+    body = [torch.cat(same) for same in zip(*starts, strict=True)]
+    times = len(starts)
+    train, valid, test = ((x.repeat(times, 1, 1), y.repeat(times, 1)) for x, y in (train, valid, test))
+    minibatches = batches(seeds, train[0].shape[1], min(32, train[0].shape[1]), steps).repeat(1, times, 1)
+    base, head = encoder(columns), linear(FEATURES, classes)
+    scaled = Layer(base.draw, lambda weights, x, noise: (base.apply(weights, x, noise) - next(weights)) * next(weights))
+    first = [tensor.detach().repeat(times, 1, 1).requires_grad_() for tensor in initial(chain(base, head), seeds)[4:]]
+
+    def stopped(net: Layer, weights: Weights, train: Rows, valid: Rows, rate: float) -> tuple[Weights, np.ndarray]:
+        best = training.Best(lambda now: -training.mean_loss(net, now, valid))
+        training.fit(net, weights, train, minibatches, [rate], optimizer="adam", watch=best, every=max(1, steps // 25))
+        return best.weights[0], best.scores[0]
+
+    net = chain(scaled, head)
+    free = [tensor.clone().requires_grad_(place < 4) for place, tensor in enumerate(body)]
+    everything, of_all = stopped(net, [*free, *first], train, valid, rate)
+    features = [(training.outputs(scaled, body, x).mT, y) for x, y in (train, valid)]
+    alone, of_head = stopped(head, first, *features, 0.02)
+    taken = networks.best([everything, [*body, *alone]], [of_all, of_head])
+    return training.accuracy(net, taken, test).reshape(times, -1), np.maximum(of_all, of_head).reshape(times, -1)
+
+
+def on_labels(
+    seeds: Sequence[int],
+    arms: Mapping[str, Sequence[Weights]],
+    rows: Rows,
+    test: Rows,
+    labels: int,
+    draws: int,
+    steps: int,
+    rate: float,
+    side: int,
+) -> dict[str, np.ndarray]:
+    """Accuracy of each arm, (replicates,), mean over draws of its labelled rows.
+
+    Args:
+        seeds: One per replicate.
+        arms: Encoders that each arm may start from; it takes the one with the lowest loss on the validation rows.
+        rows: Labelled ones; each draw takes the next `labels` of them to train on and as many to choose by.
+        test: Test rows.
+        labels: Rows of a draw.
+        draws: How often.
+        steps: Minibatches.
+        rate: Learning rate where all weights are trained.
+        side: Of images from distorted copies of which arms learn too; 0 for none.
+    """
+    starts = [start for own in arms.values() for start in own]
+    ends = np.cumsum([len(own) for own in arms.values()])[:-1]
+    rngs = [np.random.default_rng(streams(seed, VIEWS + 1)[VIEWS]) for seed in seeds]
+    found = np.zeros((len(arms), len(seeds)))
+    for part in range(0, 2 * draws * labels, 2 * labels):
+        train, valid = ((rows[0][:, at : at + labels], rows[1][:, at : at + labels]) for at in (part, part + labels))
+        train = with_views(rngs, train, side) if side else train
+        every, scores = fine_tuned(seeds, starts, train, valid, test, steps, rate)
+        for arm, (own, score) in enumerate(zip(np.split(every, ends), np.split(scores, ends), strict=True)):
+            found[arm] += np.take_along_axis(own, score.argmax(0)[None], 0)[0] / draws
+    return dict(zip(arms, found, strict=True))
+
+
+# Trials ------------------------------------------------------------------------------------------------------------
+
+
+def labels(
+    seeds: Sequence[int],
+    *,
+    data: str = "surface",
+    kind: str,
+    few: int,
+    many: int = 20,
+    unlabelled: int = 600,
+    n_test: int = 500,
+    factors: int = 4,
+    noise: float = 0.5,
+    classes: int = 6,
+    scrambled: bool = False,
+    steps: int = 400,
+) -> dict[str, np.ndarray]:
+    """Accuracy of a network pretrained on rows without labels and of the same from scratch, with few and many labels.
+
+    Both start at the same weights and get the same labels, half of which choose the way and the moment to stop; where
+    views of an image make the pretext task, both learn from seven distorted copies of each labelled image too. With few
+    labels accuracy is the mean over three draws of them.
+
+    Args:
+        seeds: Each draws rows, weights, minibatches and views of one replicate.
+        data: `surface`, or `digits`, `mnist` or `breast_cancer`.
+        kind: As for `pretext`.
+        few: Labelled rows of each class to train on, and as many again to choose by; at most a third of `many`.
+        many: The same where labels are many.
+        unlabelled: Rows of pretraining, those with labels among them.
+        n_test: Test rows.
+        factors: As for `surface`.
+        noise: As for `surface`.
+        classes: Of `surface`.
+        scrambled: Whether each column of the unlabelled rows is shuffled by itself, so that nothing hangs together.
+        steps: Minibatches of 32 of the pretext task.
+
+    Returns:
+        `pretrained_few`, `scratch_few`, `pretrained_many`, `scratch_many` in [0, 1]; and what each loses from many to
+        few, `pretrained_loss` and `scratch_loss`.
+    """
+    drawn, shuffled = [], []
+    for seed in seeds:
+        made, split = (np.random.default_rng(one) for one in streams(seed, 5)[DATA : SPLIT + 1])
+        if data == "surface":
+            x, z = surface(made, unlabelled + n_test, factors, noise)
+            y = nearest(made, z, classes)
+        else:
+            x, y = real(data)
+        order = balanced(split, y, 2 * many)[: unlabelled + n_test]
+        drawn.append((x[order], y[order]))
+        shuffled.append((made.permuted(x[order[:unlabelled]], axis=0), y[order[:unlabelled]]))
+    x, y = stacked(drawn)
+    pool = stacked(shuffled) if scrambled else (x[:, :unlabelled], y[:, :unlabelled])
+    side, count = SIDES.get(data, 0), int(y.max()) + 1
+    arms = {
+        "scratch": [untrained(seeds, x.shape[2])],
+        "pretrained": trained(seeds, pool, *pretext(kind, x.shape[2], side), steps)[-1:],
+    }
+    test, found = (x[:, unlabelled:], y[:, unlabelled:]), {}
+    for size, per_class, draws, updates, rate in (("few", few, DRAWS, 150, 0.003), ("many", many, 1, 600, 0.004)):
+        views = side if kind == "contrastive" else 0
+        accuracy = on_labels(seeds, arms, (x, y), test, per_class * count, draws, updates, rate, views)
+        found |= {f"{arm}_{size}": values for arm, values in accuracy.items()}
+    return found | {f"{arm}_loss": found[arm + "_many"] - found[arm + "_few"] for arm in ("pretrained", "scratch")}
+
+
+def transferred(
+    seeds: Sequence[int],
+    *,
+    data: str = "surface",
+    kind: str,
+    task: str = "other",
+    labelled: float = 1.0,
+    few: int = 5,
+    source: int = 500,
+    n_test: int = 300,
+    factors: int = 4,
+    noise: float = 0.5,
+    steps: int = 300,
+) -> dict[str, np.ndarray]:
+    """Accuracy on a target task, with few labels, of networks pretrained on source rows with and without their labels.
+
+    Both are pretrained from the same weights on as many minibatches of the same rows; then both are fine-tuned alike,
+    as is a network that starts from scratch; accuracy is the mean over three draws of the target's labels.
+
+    Args:
+        seeds: Each draws rows, tasks, weights, minibatches and views of one replicate.
+        data: `surface`, `digits` or `mnist`.
+        kind: As for `pretext`; where it is `contrastive`, labels too are learned from distorted images.
+        task: What the target asks. `other`: five digits at random where the source has the other five; other classes of
+            the same factors. `finer`: ten digits of which the source tells two groups of five. `apart`: the second
+            half of the factors where the source asks for the first. `same`: what the source asks.
+        labelled: Share of the source rows that have labels; supervised pretraining sees these alone.
+        few: Labelled target rows of each class to train on, and as many again to choose by.
+        source: Source rows.
+        n_test: Test rows of the target task.
+        factors: As for `surface`.
+        noise: As for `surface`.
+        steps: Minibatches of 32 in pretraining.
+
+    Returns:
+        `self_supervised`, `supervised` and `scratch`, in [0, 1].
+    """
+    sources, targets = [], []
+    for seed in seeds:
+        made, split = (np.random.default_rng(one) for one in streams(seed, 5)[DATA : SPLIT + 1])
+        if data == "surface":
+            x, z = surface(made, source + 2000, factors, noise)
+            asked = [nearest(made, z[:, part], 6) for part in _read(task, factors)]
+            known, wanted = asked[0], asked[0 if task == "same" else 1]
+            first, rest = np.arange(source), np.arange(source, len(x))
+        else:
+            x, digit = real(data)
+            place = made.permutation(10)[digit]
+            known, wanted = (place >= 5).astype(int) if task == "finer" else place % 5, place % 5
+            wanted = place if task == "finer" else wanted
+            order = split.permutation(len(x))
+            first = order if task == "finer" else order[place[order] < 5]
+            first, later = first[:source], first[source:]
+            rest = later if task in ("finer", "same") else order[place[order] >= 5]
+        order = rest[balanced(split, wanted[rest], 2 * few * DRAWS)][: 2 * few * DRAWS * (wanted.max() + 1) + n_test]
+        sources.append((x[first], known[first]))
+        targets.append((x[order], wanted[order]))
+    (x, y), (own, wanted) = stacked(sources), stacked(targets)
+    side, width = SIDES.get(data, 0), x.shape[2]
+    told = x[:, : round(labelled * source)], y[:, : round(labelled * source)]
+    views = side if kind == "contrastive" else 0
+    arms = {
+        "self_supervised": trained(seeds, (x, y), *pretext(kind, width, side), steps),
+        "supervised": trained(seeds, told, *supervised(width, int(y.max()) + 1, views), steps),
+        "scratch": [untrained(seeds, width)],
+    }
+    labels = few * (int(wanted.max()) + 1)
+    rest = 2 * DRAWS * labels
+    return on_labels(seeds, arms, (own, wanted), (own[:, rest:], wanted[:, rest:]), labels, DRAWS, 150, 0.003, views)
+
+
+def _read(task: str, factors: int) -> list[slice]:
+    """Factors that the source task and the target task ask for."""
+    return [slice(factors // 2), slice(factors // 2, None)] if task == "apart" else [slice(None)] * 2
