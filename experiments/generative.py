@@ -125,18 +125,20 @@ def variety(
     judged_by = layers.initial(judge, [streams(seed, 5)[SPLIT] for seed in seeds])
     making, judging = (torch.optim.Adam(w, rate, (momentum, 0.999), fused=True) for w in (made_by, judged_by))
     rngs = networks.generators(seeds, networks.BATCHES)
+    wrong = torch.tensor([-1.0, 1.0]).repeat_interleave(32)
     for step in range(steps):
         noise = torch.from_numpy(np.stack([rng.standard_normal((16, 32), np.float32) for rng in rngs]))
         chosen = torch.from_numpy(np.stack([rng.integers(rows.shape[2], size=(1, 32)) for rng in rngs]))
         real, made = rows.take_along_dim(chosen, 2), maker(made_by, noise)
         making.zero_grad()
-        loss = functional.softplus(-judge(judged_by, made)).mean((1, 2)) if adversary else energy(made, real)
+        fixed = [tensor.detach() for tensor in judged_by]
+        loss = functional.softplus(-judge(fixed, made)).mean((1, 2)) if adversary else energy(made, real)
         loss.sum().backward()
         making.step()
         if adversary and (step + 1) % per_judge == 0:
             judging.zero_grad()
-            wrong = torch.cat([-judge(judged_by, real), judge(judged_by, made.detach())], 2)
-            functional.softplus(wrong).mean((1, 2)).sum().backward()
+            told = judge(judged_by, torch.cat([real, made.detach()], 2))
+            functional.softplus(told * wrong).mean((1, 2)).sum().backward()
             judging.step()
     noise = torch.from_numpy(np.stack([rng.standard_normal((16, 1000), np.float32) for rng in rngs]))
     with torch.no_grad():
@@ -146,8 +148,8 @@ def variety(
 # Variational autoencoders --------------------------------------------------------------------------------------------
 
 
-def images(seeds: Sequence[int], data: str) -> tuple[Tensor, ...]:
-    """Images of black and white, (replicates, rows, pixels), 0 or 1: to train on, to choose a rate by, to judge by.
+def images(seeds: Sequence[int], data: str) -> list[Tensor]:
+    """Images of black and white, (replicates, rows, pixels), 0 or 1: to train on, and fresh ones.
 
     Args:
         seeds: Each draws or splits the images.
@@ -159,14 +161,14 @@ def images(seeds: Sequence[int], data: str) -> tuple[Tensor, ...]:
     for seed in seeds:
         rng = np.random.default_rng(streams(seed, 5)[DATA])
         if data == "factors":
-            x, train = rng.random((2000, 36)) < expit(rng.normal(size=(2000, 2)) @ rng.normal(0, 3, (2, 36))), 1000
+            x, train = rng.random((1500, 36)) < expit(rng.normal(size=(1500, 2)) @ rng.normal(0, 3, (2, 36))), 1000
         else:
             x, _ = table(data)
             if data == "mnist":
                 x = x.reshape(-1, 14, 2, 14, 2).mean((2, 4))[:, 2:-2, 2:-2].reshape(-1, 100)
             x, train = x[rng.permutation(len(x))] > x.max() / 2, len(x) // 3
-        parts.append(np.split(x[: train + 1000].astype(np.float32), [train, train + 500]))
-    return tuple(torch.from_numpy(np.stack(part)) for part in zip(*parts, strict=True))
+        parts.append(np.split(x[: train + 500].astype(np.float32), [train]))
+    return [torch.from_numpy(np.stack(part)) for part in zip(*parts, strict=True)]
 
 
 ESTIMATES = {"reparameterised": (1, 0, 0), "baseline": (0, 1, 1), "plain": (0, 1, 0), "none": (0, 0, 0)}
@@ -215,11 +217,10 @@ def code_worth(
     hidden: int = 32,
     draws: int = 4,
     steps: int = 400,
-    rates: Sequence[float] = (0.003, 0.01),
 ) -> dict[str, np.ndarray]:
     """Lower bound on the log-likelihood of fresh images after training by several estimates of the gradient, in nats.
 
-    Arms are `reparameterised`, `plain` (score function) and the rival, each at its best rate; all start from the same
+    Arms are `reparameterised`, `plain` (score function) and the rival, trained alike; all start from the same
     weights and see the same minibatches of 32 and as many draws. `ignored` is the log-likelihood when the decoder
     gives each pixel its frequency, the best there is without a code; `recovered` the share of what the reparameterised
     arm gains on that which the rival gains, 1 where they are alike.
@@ -231,43 +232,34 @@ def code_worth(
         rival: A name in ESTIMATES.
         hidden: Units of the encoder's and the decoder's hidden layer.
         draws: Of the code for each image; the baseline takes more than one.
-        steps: Of Adam.
-        rates: Learning rates, of which each arm takes the best by other images.
+        steps: Of Adam, at rate 0.01.
     """
-    train, valid, test = images(seeds, data)
-    pixels, count = train.shape[2], len(seeds)
-    arms = ["reparameterised", "plain", rival]
+    train, test = images(seeds, data)
+    pixels, arms = train.shape[2], ["reparameterised", "plain", rival]
     net = (
         layers.chain(layers.linear(pixels, hidden), layers.relu, layers.linear(hidden, 2 * latent)),
         layers.chain(layers.linear(latent, hidden), layers.relu, layers.linear(hidden, pixels)),
     )
-    other_seeds = [streams(seed, 5)[SPLIT] for seed in seeds]
-    start = layers.initial(net[0], seeds) + layers.initial(net[1], other_seeds)
-    leaves = [[t.detach().repeat(len(arms), *[1] * (t.dim() - 1)).requires_grad_() for t in start] for _ in rates]
-    rule = torch.optim.Adam(
-        [{"params": leaf, "lr": rate} for leaf, rate in zip(leaves, rates, strict=True)], fused=True
-    )
-    kinds = torch.tensor([ESTIMATES[arm] for arm in arms], dtype=torch.float32).T.repeat_interleave(count, 1)
-    copies, estimate = len(arms) * len(rates), kinds.repeat(1, len(rates))[..., None, None]
+    start = layers.initial(net[0], seeds) + layers.initial(net[1], [streams(seed, 5)[SPLIT] for seed in seeds])
+    weights = [tensor.detach().repeat(len(arms), 1, 1).requires_grad_() for tensor in start]
+    rule = torch.optim.Adam(weights, 0.01, fused=True)
+    kinds = torch.tensor([ESTIMATES[arm] for arm in arms]).float().T
+    estimate = kinds.repeat_interleave(len(seeds), 1)[..., None, None]
     rngs = networks.generators(seeds, networks.MASKS)
 
-    def bound(x: Tensor, times: int) -> tuple[Tensor, Tensor]:
-        shape = (2, latent, times, x.shape[1])
-        eps = torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in rngs], 1))
+    def bound(x: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (2, latent, draws, x.shape[1])
+        shared, own = torch.from_numpy(np.stack([rng.standard_normal(shape, np.float32) for rng in rngs], 1))
         # the rival has noise of its own, so that it differs from the first arm even where it is the same
-        eps = torch.cat([eps[0]] * (len(arms) - 1) + [eps[1]]).repeat(len(rates), 1, 1, 1)
-        stacked = [torch.cat(same) for same in zip(*leaves, strict=True)]
-        return bounds(net, stacked, x.mT.repeat(copies, 1, 1), eps, estimate)
+        return bounds(net, weights, x.mT.repeat(len(arms), 1, 1), torch.cat([shared, shared, own]), estimate)
 
     for batch in networks.batches(seeds, train.shape[1], 32, steps):
         rule.zero_grad()
-        (-bound(train.take_along_dim(batch[:, :, None], 1), draws)[1].mean(1).sum()).backward()
+        (-bound(train.take_along_dim(batch[:, :, None], 1))[1].mean(1).sum()).backward()
         rule.step()
     with torch.no_grad():
-        by_rate = [bound(x, 5)[0].double().mean(1).view(len(rates), len(arms), count) for x in (valid, test)]
-    best = by_rate[0].nan_to_num(-np.inf).argmax(0, keepdim=True)
-    found = dict(zip(arms, by_rate[1].gather(0, best)[0].numpy(), strict=True))
+        found = bound(test)[0].double().mean(1).view(len(arms), -1).numpy()
     frequency = (train.sum(1, keepdim=True) + 1) / (train.shape[1] + 2)
     ignored = torch.where(test > 0, frequency, 1 - frequency).log().sum(2).double().mean(1).numpy()
-    gained = by_rate[1].gather(0, best)[0].numpy() - ignored
-    return {**found, "ignored": ignored, "recovered": gained[-1] / gained[0]}
+    recovered = (found[2] - ignored) / (found[0] - ignored)
+    return {**dict(zip(arms, found, strict=True)), "ignored": ignored, "recovered": recovered}
