@@ -222,8 +222,8 @@ def code_worth(
 
     Arms are `reparameterised`, `plain` (score function) and the rival, trained alike; all start from the same
     weights and see the same minibatches of 32 and as many draws. `ignored` is the log-likelihood when the decoder
-    gives each pixel its frequency, the best there is without a code; `recovered` the share of what the reparameterised
-    arm gains on that which the rival gains, 1 where they are alike.
+    gives each pixel its frequency, as it would without a code; `recovered` is what the rival gains on that, as a share
+    of what the reparameterised arm gains: 1 where they are alike, 0 where the rival has gained nothing.
 
     Args:
         seeds: Each draws images, weights, minibatches and noise of one replicate.
