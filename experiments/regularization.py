@@ -282,7 +282,10 @@ def _explained(
     fitted, test = order[:n], order[n:]
     with catch_warnings():
         simplefilter("ignore", ConvergenceWarning)
-        fits = {"ridge": RidgeCV(alphas=np.logspace(-3, 5, 25)), "lasso": LassoCV(cv=5, alphas=30, tol=1e-3)}
+        fits = {
+            "ridge": RidgeCV(alphas=np.logspace(-3, 5, 25)),
+            "lasso": LassoCV(cv=5, alphas=30, tol=1e-3, precompute=True),
+        }
         return {name: float(fit.fit(X[fitted], y[fitted]).score(X[test], y[test])) for name, fit in fits.items()}
 
 
