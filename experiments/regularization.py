@@ -239,7 +239,7 @@ def explained(
     relevant: int = 30,
     correlation: float = 0.9,
     group: int = 0,
-    studies: int = 3,
+    studies: int = 2,
 ) -> dict[str, float]:
     """Share of the target's variance on new rows that tuned ridge and tuned lasso explain.
 
