@@ -579,16 +579,26 @@ def stopped_losses(
     widths = (train[0].shape[2], *hidden, n_classes)
     lines = [layer for pair in pairwise(widths) for layer in (layers.relu, layers.linear(*pair))][1:]
     net = layers.chain(*lines)
-    halves = [tuple(part[:, half::2].contiguous() for part in test) for half in (0, 1)]
-    curves: list[list[np.ndarray]] = []
-
-    def watch(done: int, fits: list[layers.Weights]) -> None:
-        curves.append([training.mean_loss(net, fits[0], rows) for rows in (valid, *halves)])
-
     an_epoch = n_train // 32
-    steps = networks.batches(seeds, n_train, 32, an_epoch * epochs)
-    training.fit(net, layers.initial(net, seeds), train, steps, [rate], optimizer="adam", watch=watch, every=an_epoch)
-    validation, *tests = np.moveaxis(np.array(curves), 0, 2)  # each (replicates, epochs + 1)
+    start, steps = layers.initial(net, seeds), networks.batches(seeds, n_train, 32, an_epoch * epochs)
+    parts = train, valid, *([part[:, half::2] for part in test] for half in (0, 1))
+    curves = []
+    for some in np.split(np.arange(len(seeds)), range(128, len(seeds), 128)):  # more grow out of the processor's cache
+        fitted, *judged = [tuple(part[some].contiguous() for part in rows) for rows in parts]
+        seen: list[list[np.ndarray]] = []
+
+        def watch(
+            done: int,
+            fits: list[layers.Weights],
+            judged: list[networks.Rows] = judged,
+            seen: list[list[np.ndarray]] = seen,
+        ) -> None:
+            seen.append([training.mean_loss(net, fits[0], rows) for rows in judged])
+
+        options = {"optimizer": "adam", "watch": watch, "every": an_epoch}
+        training.fit(net, [weights[some] for weights in start], fitted, steps[:, some], [rate], **options)
+        curves.append(seen)
+    validation, *tests = np.moveaxis(np.concatenate(curves, axis=2), 0, 2)  # each (replicates, epochs + 1)
     chosen = np.array([_stopping(curve, patience) for curve in validation])
     at = np.arange(len(seeds))
     best = [measured[at, picking.argmin(axis=1)] for picking, measured in (tests, tests[::-1])]

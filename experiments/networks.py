@@ -39,7 +39,7 @@ def accuracy_by_loss(
     n_test: int = 1000,
     n_classes: int = 2,
     flip_y: float = 0.01,
-    hidden: Sequence[int] = (64,),
+    hidden: Sequence[int] = (32,),
     gain: float = 1.0,
     optimizer: str = "sgd",
     rates: Sequence[float] = (0.01, 0.04, 0.16, 0.64, 2.5, 10.0),
@@ -216,7 +216,7 @@ def largest_rate(
     images: bool = False,
     n_classes: int = 10,
     flip_y: float = 0.01,
-    hidden: Sequence[int] = (64, 32),
+    hidden: Sequence[int] = (32, 16),
     rates: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8),
     n_steps: int = 100,
     **options: float,
@@ -262,13 +262,14 @@ def accuracy_by_norm(
     data: str = "digits",
     images: bool = False,
     n_train: int = 400,
+    n_test: int = 1000,
     n_classes: int = 10,
     flip_y: float = 0.01,
-    hidden: Sequence[int] = (64, 32),
+    hidden: Sequence[int] = (32, 16),
     rates: Sequence[float] = (0.003, 0.02, 0.1),
     n_steps: int = 500,
 ) -> dict[str, np.ndarray]:
-    """Accuracy on 1000 test rows of one network with batch normalisation, with another norm, and with none, in [0, 1].
+    """Accuracy on test rows of one network with batch normalisation, with another norm, and with none, in [0, 1].
 
     All see the same minibatches and take equally many steps of SGD with momentum 0.9; each takes the learning rate that
     is best for it on 199 validation rows.
@@ -280,6 +281,7 @@ def accuracy_by_norm(
         data: `digits` or `generated`.
         images: Convolutions in place of linear layers.
         n_train: Training rows.
+        n_test: Test rows.
         n_classes: Classes; 10 for digits.
         flip_y: Share of generated rows whose class is drawn at random, in training and test rows alike.
         hidden: Units or channels per hidden layer.
@@ -289,7 +291,7 @@ def accuracy_by_norm(
     Returns:
         `batch`, `rival` (with the other norm) and `none`.
     """
-    train, valid, test = parts_of(seeds, (n_train, 199, 1000), data, images, n_classes=n_classes, flip_y=flip_y)
+    train, valid, test = parts_of(seeds, (n_train, 199, n_test), data, images, n_classes=n_classes, flip_y=flip_y)
     steps, outcomes = batches(seeds, n_train, size, n_steps), {}
     for arm, name in {"batch": "batch", "rival": norm, "none": "none"}.items():
         net = normed(train[0].shape[2], hidden, n_classes, name, images)

@@ -63,7 +63,7 @@ def dropout_accuracy(
     n_informative: int = 10,
     n_classes: int = 2,
     flip_y: float = 0.01,
-    hidden: Sequence[int] = (128,),
+    hidden: Sequence[int] = (64,),
     dropped: Sequence[float] = (0.0, 0.5),
     n_steps: int = 400,
     rates: Sequence[float] = (0.001, 0.004),
