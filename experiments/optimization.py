@@ -364,17 +364,24 @@ def epochs_to_accuracy(
     start, an_epoch = layers.initial(net, seeds), n_train // 32
     steps = networks.batches(seeds, n_train, 32, an_epoch * budgets[-1])
     options = {"momentum": 0.9} if optimizer == "sgd" else {}
-    plans = {name: training.SCHEDULES[name] for name in ("constant", "step")}
-    plans["one_cycle"] = _one_cycle if cycle else plans["constant"]
-    curves: dict[str, np.ndarray] = {}
-    for arm, plan in plans.items():
-        reached = []
-        for budget in budgets:
-            part = steps[: an_epoch * budget]
-            fits = training.fit(net, start, train, part, rates, optimizer=optimizer, schedule=plan, **options)
-            scores = [np.stack([training.accuracy(net, fit, rows) for fit in fits]) for rows in (valid, test)]
-            reached += chosen(*scores)
-        curves[arm] = np.array(reached)  # (budgets, replicates)
+    ends = [an_epoch * budget for budget in budgets]
+
+    def curve(plan: training.Schedule, prefix: bool = False) -> np.ndarray:
+        """Accuracy by budget, (budgets, replicates); the longest training may pass through all shorter ones."""
+        reached = {}
+
+        def judge(done: int, fits: list[layers.Weights]) -> None:
+            if done in ends:
+                scores = (np.stack([training.accuracy(net, fit, rows) for fit in fits]) for rows in (valid, test))
+                (reached[done],) = chosen(*scores)
+
+        for end in ends[-1:] if prefix else ends:
+            looks = {"watch": judge, "every": an_epoch if prefix else end}
+            training.fit(net, start, train, steps[:end], rates, optimizer=optimizer, schedule=plan, **looks, **options)
+        return np.array([reached[end] for end in ends])
+
+    curves = {"constant": curve(training.SCHEDULES["constant"], prefix=True), "step": curve(training.SCHEDULES["step"])}
+    curves["one_cycle"] = curve(_one_cycle) if cycle else curves["constant"]
     target = curves["constant"][-1] - short if goal is None else np.full(len(seeds), goal)
     return {arm: _crossing(np.log(budgets), curve, target) for arm, curve in curves.items()}
 
