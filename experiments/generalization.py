@@ -105,11 +105,12 @@ def _forest(rng: np.random.Generator, depths: Sequence[float], train: Table, tes
 
 def _cut(tree: DecisionTreeRegressor, depths: Sequence[float], X: np.ndarray) -> list[np.ndarray]:
     """What a full-grown tree predicts when cut at each depth: a tree grown to that depth, up to ties between splits."""
-    grown, node, found = tree.tree_, np.zeros(len(X), int), []
+    grown, node, single, found = tree.tree_, np.zeros(len(X), int), X.astype(np.float32), []
+    left, right, feature, threshold = grown.children_left, grown.children_right, grown.feature, grown.threshold
     for depth in range(1, int(depths[-1]) + 1):
-        inner = grown.children_left[node] >= 0
-        left = X[np.arange(len(X)), grown.feature[node]].astype(np.float32) <= grown.threshold[node]
-        node = np.where(inner, np.where(left, grown.children_left[node], grown.children_right[node]), node)
+        inner = np.flatnonzero(left[node] >= 0)
+        at = node[inner]
+        node[inner] = np.where(single[inner, feature[at]] <= threshold[at], left[at], right[at])
         if depth in depths:
             found.append(grown.value[node, 0, 0])
     return found
@@ -146,7 +147,10 @@ def _network(rng: np.random.Generator, widths: Sequence[float], train: Table, te
         hidden = np.maximum(X @ weights[0], 0)
         residual = (hidden * weights[1]) @ member + weights[2] - y
         back = single(2 / len(X)) * residual @ member.T
-        slopes = [X.T @ (back * weights[1] * (hidden > 0)), (back * hidden).sum(axis=0), 2 * residual.mean(axis=0)]
+        outer = (back * hidden).sum(axis=0)
+        back *= weights[1]
+        back *= hidden > 0
+        slopes = [X.T @ back, outer, 2 * residual.mean(axis=0)]
         for w, m, s, slope in zip(weights, mean, square, slopes, strict=True):
             m += 0.1 * (slope - m)
             s += 0.001 * (slope**2 - s)
