@@ -137,7 +137,7 @@ def decay_against_penalty(
     weight_decay: float = 0.01,
     penalty: float = 0.5,
     lr: float = 0.001,
-    n_steps: int = 100,
+    n_steps: int = 50,
 ) -> dict[str, float]:
     """Largest distance between the weights under an optimizer's weight_decay and under Adam on a penalised loss.
 
