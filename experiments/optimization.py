@@ -451,7 +451,7 @@ def accuracy_by_order(
         train, valid = (_with_wrong_classes(rngs, part, n_classes, flip_y) for part in (train, valid))
     net = multilayer(train[0].shape[2], hidden, n_classes)
     start = layers.initial(net, seeds)
-    found: dict[str, list[list[np.ndarray]]] = {}
+    scores = []
     for halved in range(halvings + 1):
         n_steps = n_train // size * (epochs // 2**halved)
         if ordered:
@@ -465,14 +465,18 @@ def accuracy_by_order(
             "shuffled": networks.batches(seeds, n_train, size, n_steps),
             "reversed": _stages(seeds, order[:, ::-1], size, n_steps),
         }
-        for arm, steps in plans.items():
-            (fit,) = training.fit(net, start, train, steps, [rate], optimizer="adam")
-            found.setdefault(arm, []).append([training.accuracy(net, fit, rows) for rows in (valid, test)])
-    outcomes = {}
-    for arm, lengths in found.items():
-        by_length = np.array(lengths)
-        outcomes[arm] = by_length[by_length[:, 0].argmax(axis=0), 1, np.arange(len(seeds))]
-    return outcomes
+        copies = [_copies(rows, len(plans)) for rows in (start, train, valid, test)]  # all arms train side by side
+        steps = torch.cat(list(plans.values()), dim=1)
+        (fit,) = training.fit(net, *copies[:2], steps, [rate], optimizer="adam")
+        scores.append([training.accuracy(net, fit, rows).reshape(len(plans), -1) for rows in copies[2:]])
+    by_length = np.array(scores)  # (lengths, valid and test, arms, replicates)
+    best = by_length[:, :1].argmax(axis=0)[None]
+    return dict(zip(plans, np.take_along_axis(by_length[:, 1:], best, axis=0)[0, 0], strict=True))
+
+
+def _copies(tensors: Sequence[Tensor], count: int) -> tuple[Tensor, ...]:
+    """The replicates so many times one after the other."""
+    return tuple(tensor.repeat(count, *[1] * (tensor.dim() - 1)) for tensor in tensors)
 
 
 def _with_wrong_classes(rngs: Sequence[np.random.Generator], rows: Rows, n_classes: int, share: float) -> Rows:
@@ -487,14 +491,12 @@ def _hardness(
 ) -> np.ndarray:
     """Loss of each training row under a network trained on the half that it is not in, (replicates, rows)."""
     half = train[0].shape[1] // 2
-    parts = [tuple(part[:, rows].contiguous() for part in train) for rows in (slice(half), slice(half, None))]
-    losses = []
-    for fitted, judged in (parts[::-1], parts):
-        steps = networks.batches(seeds, half, size, n_steps // 2)
-        (fit,) = training.fit(net, start, fitted, steps, [rate], optimizer="adam")
-        raw = training.outputs(net, fit, judged[0])
-        losses.append(torch.nn.functional.cross_entropy(raw, judged[1], reduction="none").numpy())
-    return np.concatenate(losses, axis=1)
+    parts = [torch.cat([part[:, :half], part[:, half:]]) for part in train]  # the two halves train side by side
+    steps = networks.batches(seeds, half, size, n_steps // 2).repeat(1, 2, 1)
+    (fit,) = training.fit(net, _copies(start, 2), (parts[0], parts[1]), steps, [rate], optimizer="adam")
+    raw = training.outputs(net, fit, parts[0].roll(len(seeds), 0))  # each network judges the half it has not seen
+    losses = torch.nn.functional.cross_entropy(raw, parts[1].roll(len(seeds), 0), reduction="none").numpy()
+    return np.concatenate([losses[len(seeds) :], losses[: len(seeds)]], axis=1)
 
 
 def _stages(seeds: Sequence[int], order: np.ndarray, size: int, n_steps: int) -> Tensor:
