@@ -490,13 +490,14 @@ def _hardness(
     net: Net, seeds: Sequence[int], start: layers.Weights, train: Rows, size: int, n_steps: int, rate: float
 ) -> np.ndarray:
     """Loss of each training row under a network trained on the half that it is not in, (replicates, rows)."""
-    half = train[0].shape[1] // 2
-    parts = [torch.cat([part[:, :half], part[:, half:]]) for part in train]  # the two halves train side by side
+    count, half = train[0].shape[1], train[0].shape[1] // 2
+    # the two halves train side by side, of an odd number the first with a row of the second that no step takes
+    parts = [torch.cat([part[:, : count - half], part[:, half:]]) for part in train]
     steps = networks.batches(seeds, half, size, n_steps // 2).repeat(1, 2, 1)
     (fit,) = training.fit(net, _copies(start, 2), (parts[0], parts[1]), steps, [rate], optimizer="adam")
     raw = training.outputs(net, fit, parts[0].roll(len(seeds), 0))  # each network judges the half it has not seen
     losses = torch.nn.functional.cross_entropy(raw, parts[1].roll(len(seeds), 0), reduction="none").numpy()
-    return np.concatenate([losses[len(seeds) :], losses[: len(seeds)]], axis=1)
+    return np.concatenate([losses[len(seeds) :, :half], losses[: len(seeds)]], axis=1)
 
 
 def _stages(seeds: Sequence[int], order: np.ndarray, size: int, n_steps: int) -> Tensor:
