@@ -140,9 +140,9 @@ def agreement_under_shift(
     margin: int = 2,
     channels: Sequence[int] = (4, 8),
     n_train: int = 500,
-    n_test: int = 300,
-    rate: float = 0.005,
-    n_steps: int = 150,
+    n_test: int = 200,
+    rate: float = 0.01,
+    n_steps: int = 100,
 ) -> dict[str, np.ndarray]:
     """Share of test images that keep their class when shifted, with and without max pooling, in [0, 1].
 

@@ -9,7 +9,6 @@ from numpy.polynomial.chebyshev import chebvander
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_classification, make_friedman1
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -17,7 +16,8 @@ from experiments.common import layers, networks, streams, training
 from experiments.common.data import bundled, shares
 
 Table = tuple[np.ndarray, np.ndarray]
-Hits = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Hits = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Grid = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Hits]
 
 LADDERS: dict[str, list[float]] = {
     "polynomial": [1, 2, 3, 4, 5, 6, 8, 10, 12, 14],  # degree
@@ -105,11 +105,12 @@ def _forest(rng: np.random.Generator, depths: Sequence[float], train: Table, tes
 
 def _cut(tree: DecisionTreeRegressor, depths: Sequence[float], X: np.ndarray) -> list[np.ndarray]:
     """What a full-grown tree predicts when cut at each depth: a tree grown to that depth, up to ties between splits."""
-    grown, node, found = tree.tree_, np.zeros(len(X), int), []
+    grown, node, single, found = tree.tree_, np.zeros(len(X), int), X.astype(np.float32), []
+    left, right, feature, threshold = grown.children_left, grown.children_right, grown.feature, grown.threshold
     for depth in range(1, int(depths[-1]) + 1):
-        inner = grown.children_left[node] >= 0
-        left = X[np.arange(len(X)), grown.feature[node]].astype(np.float32) <= grown.threshold[node]
-        node = np.where(inner, np.where(left, grown.children_left[node], grown.children_right[node]), node)
+        inner = np.flatnonzero(left[node] >= 0)
+        at = node[inner]
+        node[inner] = np.where(single[inner, feature[at]] <= threshold[at], left[at], right[at])
         if depth in depths:
             found.append(grown.value[node, 0, 0])
     return found
@@ -146,7 +147,10 @@ def _network(rng: np.random.Generator, widths: Sequence[float], train: Table, te
         hidden = np.maximum(X @ weights[0], 0)
         residual = (hidden * weights[1]) @ member + weights[2] - y
         back = single(2 / len(X)) * residual @ member.T
-        slopes = [X.T @ (back * weights[1] * (hidden > 0)), (back * hidden).sum(axis=0), 2 * residual.mean(axis=0)]
+        outer = (back * hidden).sum(axis=0)
+        back *= weights[1]
+        back *= hidden > 0
+        slopes = [X.T @ back, outer, 2 * residual.mean(axis=0)]
         for w, m, s, slope in zip(weights, mean, square, slopes, strict=True):
             m += 0.1 * (slope - m)
             s += 0.001 * (slope**2 - s)
@@ -322,33 +326,47 @@ def nested_estimates(
 
 
 def _study(
-    seed: int, data: str, n: int, hits: Hits, columns: int, flipped: float, candidates: int
+    seed: int, data: str, n: int, grid: Grid, columns: int, flipped: float, candidates: int
 ) -> tuple[float, float, float]:
     """Best score of the search, score of the nested one, truth."""
     drawing, splitting, choosing = streams(seed, 3)
-    X, y, rows, test = _two_classes(drawing, data, n, columns, flipped)
-    refitted = hits(X, y, rows, test)
+    X, y, X_test, y_test = _two_classes(drawing, data, n, columns, flipped)
+    hits = grid(X, y, np.r_[X, X_test], np.r_[y, y_test])
+    all_rows, test = np.arange(n), np.arange(n, n + len(y_test))
+    refitted = hits(all_rows, test)
     tried = np.random.default_rng(choosing).permutation(len(refitted))[: candidates or None]
 
     def scores(part: np.ndarray, fold_seed: int) -> np.ndarray:
-        folds = StratifiedKFold(5, shuffle=True, random_state=fold_seed).split(part, y[part])
-        return np.mean([hits(X, y, part[fitted], part[held])[tried].mean(axis=1) for fitted, held in folds], axis=0)
+        folds = _folds(y[part], 5, fold_seed)
+        return np.mean([hits(part[folds != k], part[folds == k])[tried].mean(axis=1) for k in range(5)], axis=0)
 
     outer_seed, *inner_seeds = streams(splitting, 6)
-    searched = scores(rows, outer_seed)
-    outer = StratifiedKFold(5, shuffle=True, random_state=outer_seed).split(rows, y[rows])
-    nested = [
-        hits(X, y, rows[fitted], rows[held])[tried][np.argmax(scores(rows[fitted], inner_seed))].mean()
-        for (fitted, held), inner_seed in zip(outer, inner_seeds, strict=True)
-    ]
+    searched, outer = scores(all_rows, outer_seed), _folds(y, 5, outer_seed)
+    nested = []
+    for k, inner_seed in enumerate(inner_seeds):
+        fitted, held = all_rows[outer != k], all_rows[outer == k]
+        nested.append(hits(fitted, held)[tried][np.argmax(scores(fitted, inner_seed))].mean())
     truth = refitted[tried][np.argmax(searched)].mean()
     return float(searched.max()), float(np.mean(nested)), float(truth)
+
+
+def _by_class(y: np.ndarray, seed: int) -> np.ndarray:
+    """Row numbers, class by class, in random order within each."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    return order[np.argsort(y[order], kind="stable")]
+
+
+def _folds(y: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Which of the stratified folds each row is in: rows are dealt to them like cards, class by class."""
+    folds = np.empty(len(y), int)
+    folds[_by_class(y, seed)] = np.arange(len(y)) % count
+    return folds
 
 
 def _two_classes(
     seed: int, data: str, n: int, columns: int, flipped: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Columns, classes, n row numbers to fit and the others to test."""
+    """Columns and classes of n rows to fit, then of the others to test."""
     if data in ("generated", "noise"):
         X, y = make_classification(
             n + 500, columns, n_informative=3, n_redundant=0, flip_y=2 * flipped, random_state=seed
@@ -358,35 +376,47 @@ def _two_classes(
         X, y = bundled(data)
         y = y if data == "breast_cancer" else (y > np.median(y)).astype(int)
     # drawn by class: stratified folds of a sample with a majority of its own flatter whoever bets on the majority
-    rows, test = train_test_split(np.arange(len(X)), train_size=n, stratify=y, random_state=seed)
-    return X, y, rows, test
+    by_class = _by_class(y, seed)
+    fitted = np.isin(np.arange(len(y)), by_class[np.arange(n) * len(y) // n])
+    return X[fitted], y[fitted], X[~fitted], y[~fitted]
 
 
-def _kernels(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+def _kernels(X: np.ndarray, y: np.ndarray, X_judged: np.ndarray, y_judged: np.ndarray) -> Hits:
     """Least-squares support vectors (Suykens & Vandewalle 1999), Gaussian kernels: 5 penalties by 5 widths."""
-    signs = 2.0 * y[fitted] - 1
     widths = np.array([0.01, 0.03, 0.1, 0.3, 1.0])[:, None, None] * 10 / X.shape[1]
-    within, across = (np.exp(-widths * cdist(X[rows], X[fitted], "sqeuclidean")) for rows in (fitted, judged))
-    penalties = np.array([0.01, 0.1, 1.0, 10.0, 100.0])[:, None, None, None] * np.eye(len(fitted))
-    weights = np.linalg.solve(within + penalties, (signs - signs.mean())[:, None])
-    outputs = (across @ weights)[..., 0] + signs.mean()
-    return (outputs.reshape(-1, len(judged)) > 0) == y[judged]
+    kernels = np.exp(-widths * cdist(X_judged, X, "sqeuclidean"))
+    penalties = np.array([0.01, 0.1, 1.0, 10.0, 100.0])[:, None, None, None]
+
+    def hits(fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+        signs = 2.0 * y[fitted] - 1
+        within, across = (kernels[:, rows[:, None], fitted] for rows in (fitted, judged))
+        weights = np.linalg.solve(within + penalties * np.eye(len(fitted)), (signs - signs.mean())[:, None])
+        outputs = (across @ weights)[..., 0] + signs.mean()
+        return (outputs.reshape(-1, len(judged)) > 0) == y_judged[judged]
+
+    return hits
 
 
-def _voters(X: np.ndarray, y: np.ndarray, fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+def _voters(X: np.ndarray, y: np.ndarray, X_judged: np.ndarray, y_judged: np.ndarray) -> Hits:
     """Nearest neighbours: 1, 3, ... 19 of them by two distances."""
-    hits = []
-    for distance in ("euclidean", "cityblock"):
-        away = cdist(X[judged], X[fitted], distance)
-        near = np.argpartition(away, 18, axis=1)[:, :19]
-        order = np.take_along_axis(near, np.argsort(np.take_along_axis(away, near, axis=1), axis=1), axis=1)
-        share = y[fitted][order].cumsum(axis=1)[:, ::2] / np.arange(1, 20, 2)
-        hits.append(((share > 0.5) == y[judged][:, None]).T)
-    return np.concatenate(hits)
+    orders = [cdist(X_judged, X, distance).argsort(axis=1) for distance in ("euclidean", "cityblock")]
+
+    def hits(fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+        used, found = np.zeros(len(X), bool), []
+        used[fitted] = True
+        for order in orders:
+            nearest = order[judged]
+            votes = y[nearest[used[nearest]].reshape(len(judged), -1)[:, :19]].cumsum(axis=1)[:, ::2]
+            found.append(((votes / np.arange(1, 20, 2) > 0.5) == y_judged[judged][:, None]).T)
+        return np.concatenate(found)
+
+    return hits
 
 
-GRIDS = {"kernels": _kernels, "neighbours": _voters}
-"""Per model: whether each setting of its grid, fitted to some rows, is right on others; shape (settings, rows)."""
+GRIDS: dict[str, Grid] = {"kernels": _kernels, "neighbours": _voters}
+"""Per model, from rows to fit with and from the same rows followed by others to judge with (columns and classes): a
+function of two lists of row numbers that tells, for each setting of the model's grid fitted to the first, whether it is
+right on the second; shape (settings, rows)."""
 
 
 def fold_errors(
@@ -415,51 +445,57 @@ def fold_errors(
 
 
 def _fold_errors(seed: int, data: str, n: int, model: str, columns: int, flipped: float) -> list[float]:
-    drawing, splitting = streams(seed, 2)
-    X, y, rows, test = _two_classes(drawing, data, n, columns, flipped)
-    right = CLASSIFIERS[model]
-    truth = right(X[rows], y[rows], X[test], y[test]).mean()
-    errors = []
-    for count in (5, 10):
-        folds = StratifiedKFold(count, shuffle=True, random_state=splitting).split(rows, y[rows])
-        parts = [right(X[rows[a]], y[rows[a]], X[rows[b]], y[rows[b]]).mean() for a, b in folds]
-        errors.append(float(np.mean(parts) - truth))
-    return errors
+    drawing, *splitting = streams(seed, 3)
+    X, y, X_test, y_test = _two_classes(drawing, data, n, columns, flipped)
+    predicted, counts = CLASSIFIERS[model], (5, 10)
+    truth = np.mean(predicted(X, y, np.ones((1, n), bool), X_test)[0] == y_test)
+    held = [_folds(y, count, one) == np.arange(count)[:, None] for count, one in zip(counts, splitting, strict=True)]
+    hits = predicted(X, y, ~np.concatenate(held), X) == y
+    parts = np.split(np.mean(hits, axis=1, where=np.concatenate(held)), [counts[0]])
+    return [float(part.mean() - truth) for part in parts]
 
 
-def _bayes(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+def _bayes(X: np.ndarray, y: np.ndarray, used: np.ndarray, X_new: np.ndarray) -> np.ndarray:
     """Gaussian naive Bayes: changes little when a row is taken away."""
     scores = []
     for label in (0, 1):
-        part = X[y == label]
-        spread = part.var(axis=0) + 1e-9
-        distance = ((X_test - part.mean(axis=0)) ** 2 / spread + np.log(spread)).sum(axis=1)
-        scores.append(np.log(len(part)) - distance / 2)
-    return (scores[1] > scores[0]) == y_test
+        part = used * (y == label)
+        count = part.sum(axis=1, keepdims=True)
+        mean = part @ X / count
+        spread = part @ X**2 / count - mean**2 + 1e-9
+        distance = (
+            X_new**2 @ (1 / spread).T - 2 * X_new @ (mean / spread).T + (mean**2 / spread + np.log(spread)).sum(1)
+        )
+        scores.append(np.log(count) - distance.T / 2)
+    return (scores[1] > scores[0]).astype(int)
 
 
-def _nearest_row(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+def _nearest_row(X: np.ndarray, y: np.ndarray, used: np.ndarray, X_new: np.ndarray) -> np.ndarray:
     """The nearest neighbour's class: goes on improving with every row."""
-    return y[cdist(X_test, X, "sqeuclidean").argmin(axis=1)] == y_test
+    away = cdist(X_new, X, "sqeuclidean")
+    return y[np.where(used[:, None], away, np.inf).argmin(axis=2)]
 
 
-def _least_squares(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+def _least_squares(X: np.ndarray, y: np.ndarray, used: np.ndarray, X_new: np.ndarray) -> np.ndarray:
     """Linear discriminant by least squares, hardly penalised."""
-    centre = X.mean(axis=0)
-    inner = (X - centre).T @ (X - centre) + 1e-3 * np.eye(X.shape[1])
-    weights = np.linalg.solve(inner, (X - centre).T @ (y - y.mean()))
-    return ((X_test - centre) @ weights + y.mean() > 0.5) == y_test
+    count = used.sum(axis=1, keepdims=True)
+    centre, share = used @ X / count, used @ y / count[:, 0]
+    apart = (X - centre[:, None]) * used[:, :, None]  # (fits, rows, columns)
+    inner = apart.mT @ apart + 1e-3 * np.eye(X.shape[1])
+    weights = np.linalg.solve(inner, apart.mT @ y[:, None].astype(float))[..., 0]
+    return (X_new @ weights.T + (share - (centre * weights).sum(axis=1)) > 0.5).T.astype(int)
 
 
-def _full_tree(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+def _full_tree(X: np.ndarray, y: np.ndarray, used: np.ndarray, X_new: np.ndarray) -> np.ndarray:
     """An unpruned tree: may turn over when a row is taken away."""
-    tree = DecisionTreeClassifier(random_state=0).fit(X.astype(np.float32), y, check_input=False)
-    return tree.tree_.predict(X_test.astype(np.float32))[:, :2].argmax(axis=1) == y_test
+    X, X_new = X.astype(np.float32), X_new.astype(np.float32)
+    trees = (DecisionTreeClassifier(random_state=0).fit(X[rows], y[rows], check_input=False) for rows in used)
+    return np.stack([tree.tree_.predict(X_new)[:, :2].argmax(axis=1) for tree in trees])
 
 
-def _untrained(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+def _untrained(X: np.ndarray, y: np.ndarray, used: np.ndarray, X_new: np.ndarray) -> np.ndarray:
     """The sign of the first column."""
-    return (X_test[:, 0] > 0) == y_test
+    return np.tile(X_new[:, 0] > 0, (len(used), 1)).astype(int)
 
 
 CLASSIFIERS = {
@@ -469,7 +505,8 @@ CLASSIFIERS = {
     "linear": _least_squares,
     "tree": _full_tree,
 }
-"""Whether a model fitted to some rows is right on others, per row; the first classes are those of the fitted rows."""
+"""Classes, 0 or 1, of new rows, (fits, new rows), by a model fitted several times, each time to the rows that are used:
+(fits, rows)."""
 
 
 def oversized_error(seed: int, *, family: str, data: str, n: int, noise: float = 0.0) -> dict[str, float]:
@@ -546,16 +583,26 @@ def stopped_losses(
     widths = (train[0].shape[2], *hidden, n_classes)
     lines = [layer for pair in pairwise(widths) for layer in (layers.relu, layers.linear(*pair))][1:]
     net = layers.chain(*lines)
-    halves = [tuple(part[:, half::2].contiguous() for part in test) for half in (0, 1)]
-    curves: list[list[np.ndarray]] = []
-
-    def watch(done: int, fits: list[layers.Weights]) -> None:
-        curves.append([training.mean_loss(net, fits[0], rows) for rows in (valid, *halves)])
-
     an_epoch = n_train // 32
-    steps = networks.batches(seeds, n_train, 32, an_epoch * epochs)
-    training.fit(net, layers.initial(net, seeds), train, steps, [rate], optimizer="adam", watch=watch, every=an_epoch)
-    validation, *tests = np.moveaxis(np.array(curves), 0, 2)  # each (replicates, epochs + 1)
+    start, steps = layers.initial(net, seeds), networks.batches(seeds, n_train, 32, an_epoch * epochs)
+    parts = train, valid, *([part[:, half::2] for part in test] for half in (0, 1))
+    curves = []
+    for some in np.split(np.arange(len(seeds)), range(128, len(seeds), 128)):  # more grow out of the processor's cache
+        fitted, *judged = [tuple(part[some].contiguous() for part in rows) for rows in parts]
+        seen: list[list[np.ndarray]] = []
+
+        def watch(
+            done: int,
+            fits: list[layers.Weights],
+            judged: list[networks.Rows] = judged,
+            seen: list[list[np.ndarray]] = seen,
+        ) -> None:
+            seen.append([training.mean_loss(net, fits[0], rows) for rows in judged])
+
+        options = {"optimizer": "adam", "watch": watch, "every": an_epoch}
+        training.fit(net, [weights[some] for weights in start], fitted, steps[:, some], [rate], **options)
+        curves.append(seen)
+    validation, *tests = np.moveaxis(np.concatenate(curves, axis=2), 0, 2)  # each (replicates, epochs + 1)
     chosen = np.array([_stopping(curve, patience) for curve in validation])
     at = np.arange(len(seeds))
     best = [measured[at, picking.argmin(axis=1)] for picking, measured in (tests, tests[::-1])]

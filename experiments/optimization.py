@@ -364,17 +364,24 @@ def epochs_to_accuracy(
     start, an_epoch = layers.initial(net, seeds), n_train // 32
     steps = networks.batches(seeds, n_train, 32, an_epoch * budgets[-1])
     options = {"momentum": 0.9} if optimizer == "sgd" else {}
-    plans = {name: training.SCHEDULES[name] for name in ("constant", "step")}
-    plans["one_cycle"] = _one_cycle if cycle else plans["constant"]
-    curves: dict[str, np.ndarray] = {}
-    for arm, plan in plans.items():
-        reached = []
-        for budget in budgets:
-            part = steps[: an_epoch * budget]
-            fits = training.fit(net, start, train, part, rates, optimizer=optimizer, schedule=plan, **options)
-            scores = [np.stack([training.accuracy(net, fit, rows) for fit in fits]) for rows in (valid, test)]
-            reached += chosen(*scores)
-        curves[arm] = np.array(reached)  # (budgets, replicates)
+    ends = [an_epoch * budget for budget in budgets]
+
+    def curve(plan: training.Schedule, prefix: bool = False) -> np.ndarray:
+        """Accuracy by budget, (budgets, replicates); the longest training may pass through all shorter ones."""
+        reached = {}
+
+        def judge(done: int, fits: list[layers.Weights]) -> None:
+            if done in ends:
+                scores = (np.stack([training.accuracy(net, fit, rows) for fit in fits]) for rows in (valid, test))
+                (reached[done],) = chosen(*scores)
+
+        for end in ends[-1:] if prefix else ends:
+            looks = {"watch": judge, "every": an_epoch if prefix else end}
+            training.fit(net, start, train, steps[:end], rates, optimizer=optimizer, schedule=plan, **looks, **options)
+        return np.array([reached[end] for end in ends])
+
+    curves = {"constant": curve(training.SCHEDULES["constant"], prefix=True), "step": curve(training.SCHEDULES["step"])}
+    curves["one_cycle"] = curve(_one_cycle) if cycle else curves["constant"]
     target = curves["constant"][-1] - short if goal is None else np.full(len(seeds), goal)
     return {arm: _crossing(np.log(budgets), curve, target) for arm, curve in curves.items()}
 
@@ -444,7 +451,7 @@ def accuracy_by_order(
         train, valid = (_with_wrong_classes(rngs, part, n_classes, flip_y) for part in (train, valid))
     net = multilayer(train[0].shape[2], hidden, n_classes)
     start = layers.initial(net, seeds)
-    found: dict[str, list[list[np.ndarray]]] = {}
+    scores = []
     for halved in range(halvings + 1):
         n_steps = n_train // size * (epochs // 2**halved)
         if ordered:
@@ -458,14 +465,18 @@ def accuracy_by_order(
             "shuffled": networks.batches(seeds, n_train, size, n_steps),
             "reversed": _stages(seeds, order[:, ::-1], size, n_steps),
         }
-        for arm, steps in plans.items():
-            (fit,) = training.fit(net, start, train, steps, [rate], optimizer="adam")
-            found.setdefault(arm, []).append([training.accuracy(net, fit, rows) for rows in (valid, test)])
-    outcomes = {}
-    for arm, lengths in found.items():
-        by_length = np.array(lengths)
-        outcomes[arm] = by_length[by_length[:, 0].argmax(axis=0), 1, np.arange(len(seeds))]
-    return outcomes
+        copies = [_copies(rows, len(plans)) for rows in (start, train, valid, test)]  # all arms train side by side
+        steps = torch.cat(list(plans.values()), dim=1)
+        (fit,) = training.fit(net, *copies[:2], steps, [rate], optimizer="adam")
+        scores.append([training.accuracy(net, fit, rows).reshape(len(plans), -1) for rows in copies[2:]])
+    by_length = np.array(scores)  # (lengths, valid and test, arms, replicates)
+    best = by_length[:, :1].argmax(axis=0)[None]
+    return dict(zip(plans, np.take_along_axis(by_length[:, 1:], best, axis=0)[0, 0], strict=True))
+
+
+def _copies(tensors: Sequence[Tensor], count: int) -> tuple[Tensor, ...]:
+    """The replicates so many times one after the other."""
+    return tuple(tensor.repeat(count, *[1] * (tensor.dim() - 1)) for tensor in tensors)
 
 
 def _with_wrong_classes(rngs: Sequence[np.random.Generator], rows: Rows, n_classes: int, share: float) -> Rows:
@@ -479,15 +490,14 @@ def _hardness(
     net: Net, seeds: Sequence[int], start: layers.Weights, train: Rows, size: int, n_steps: int, rate: float
 ) -> np.ndarray:
     """Loss of each training row under a network trained on the half that it is not in, (replicates, rows)."""
-    half = train[0].shape[1] // 2
-    parts = [tuple(part[:, rows].contiguous() for part in train) for rows in (slice(half), slice(half, None))]
-    losses = []
-    for fitted, judged in (parts[::-1], parts):
-        steps = networks.batches(seeds, half, size, n_steps // 2)
-        (fit,) = training.fit(net, start, fitted, steps, [rate], optimizer="adam")
-        raw = training.outputs(net, fit, judged[0])
-        losses.append(torch.nn.functional.cross_entropy(raw, judged[1], reduction="none").numpy())
-    return np.concatenate(losses, axis=1)
+    count, half = train[0].shape[1], train[0].shape[1] // 2
+    # the two halves train side by side, of an odd number the first with a row of the second that no step takes
+    parts = [torch.cat([part[:, : count - half], part[:, half:]]) for part in train]
+    steps = networks.batches(seeds, half, size, n_steps // 2).repeat(1, 2, 1)
+    (fit,) = training.fit(net, _copies(start, 2), (parts[0], parts[1]), steps, [rate], optimizer="adam")
+    raw = training.outputs(net, fit, parts[0].roll(len(seeds), 0))  # each network judges the half it has not seen
+    losses = torch.nn.functional.cross_entropy(raw, parts[1].roll(len(seeds), 0), reduction="none").numpy()
+    return np.concatenate([losses[len(seeds) :, :half], losses[: len(seeds)]], axis=1)
 
 
 def _stages(seeds: Sequence[int], order: np.ndarray, size: int, n_steps: int) -> Tensor:

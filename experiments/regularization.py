@@ -63,7 +63,7 @@ def dropout_accuracy(
     n_informative: int = 10,
     n_classes: int = 2,
     flip_y: float = 0.01,
-    hidden: Sequence[int] = (128,),
+    hidden: Sequence[int] = (64,),
     dropped: Sequence[float] = (0.0, 0.5),
     n_steps: int = 400,
     rates: Sequence[float] = (0.001, 0.004),
@@ -137,7 +137,7 @@ def decay_against_penalty(
     weight_decay: float = 0.01,
     penalty: float = 0.5,
     lr: float = 0.001,
-    n_steps: int = 100,
+    n_steps: int = 50,
 ) -> dict[str, float]:
     """Largest distance between the weights under an optimizer's weight_decay and under Adam on a penalised loss.
 
@@ -239,7 +239,7 @@ def explained(
     relevant: int = 30,
     correlation: float = 0.9,
     group: int = 0,
-    studies: int = 3,
+    studies: int = 2,
 ) -> dict[str, float]:
     """Share of the target's variance on new rows that tuned ridge and tuned lasso explain.
 
@@ -282,7 +282,10 @@ def _explained(
     fitted, test = order[:n], order[n:]
     with catch_warnings():
         simplefilter("ignore", ConvergenceWarning)
-        fits = {"ridge": RidgeCV(alphas=np.logspace(-3, 5, 25)), "lasso": LassoCV(cv=5, alphas=30, tol=1e-3)}
+        fits = {
+            "ridge": RidgeCV(alphas=np.logspace(-3, 5, 25)),
+            "lasso": LassoCV(cv=5, alphas=30, tol=1e-3, precompute=True),
+        }
         return {name: float(fit.fit(X[fitted], y[fitted]).score(X[test], y[test])) for name, fit in fits.items()}
 
 

@@ -107,7 +107,7 @@ def learned_order(
     length: int = 8,
     flipped: float = 0.1,
     encoding: str = "learned",
-    n_steps: int = 300,
+    n_steps: int = 150,
     rate: float = 0.01,
 ) -> dict[str, np.ndarray]:
     """What a small transformer learns of a task about order, with and without positions.
