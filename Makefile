@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
+NAME ?=
 PORT ?= 5000
 export MLFLOW_DISABLE_TELEMETRY = true
 export DO_NOT_TRACK = true
