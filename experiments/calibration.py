@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
@@ -82,7 +82,7 @@ def _classifier(name: str, seed: int) -> ClassifierMixin:
         "tree": DecisionTreeClassifier(random_state=seed),
         "forest": RandomForestClassifier(30, random_state=seed),
         "stiff-forest": RandomForestClassifier(30, min_samples_leaf=0.1, random_state=seed),
-        "boosting": GradientBoostingClassifier(n_estimators=100, random_state=seed),
+        "boosting": HistGradientBoostingClassifier(max_iter=100, max_depth=3, early_stopping=False, random_state=seed),
     }[name]
 
 

@@ -82,7 +82,7 @@ def forecast_errors(
     length: int,
     noise: float = 1.0,
     hidden: int = 8,
-    n_steps: int = 200,
+    n_steps: int = 120,
     tests: int = 50,
 ) -> dict[str, np.ndarray]:
     """Errors of one-step forecasts by ARIMA and by a long short-term memory (LSTM), on the values after those fitted.
@@ -158,7 +158,7 @@ def _arima(values: np.ndarray, length: int) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of orders that do not converge
         for p, q in ORDERS:
-            way = "burg" if p == LAGS else "statespace"  # twelve lags cost ten times as much by likelihood
+            way = "burg" if p and not q else "statespace"  # lags alone cost ten times as much by likelihood
             fits.append(ARIMA(values[:length], order=(p, 0, q)).fit(method=way, cov_type="none"))
         # shocks that cannot be told from the values are a fit gone wrong, which automatic ARIMA leaves out too
         sound = [one for one in fits if min([9, *abs(one.maroots)]) > 1.01]

@@ -58,13 +58,14 @@ def preprocessed_before_split(
     if step == "selection":
         X = np.c_[X, rng.normal(size=(n, 200))]
     leaky, clean = [], []
-    for split in streams(splitting, splits):
-        train, test = train_test_split(np.arange(n), test_size=0.25, random_state=split, stratify=y)
-        for found, seen in ((leaky, np.arange(n)), (clean, train)):
-            with config_context(assume_finite=True, skip_parameter_validation=True):  # checks took half of the time
-                fitted = _steps()[step].fit(X[seen], y[seen])
-                answers = _models()[model].fit(fitted.transform(X[train]), y[train])
-                found.append(np.mean(answers.predict(fitted.transform(X[test])) == y[test]))
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checks took half of the time
+        of_all = _steps()[step].fit(X, y).transform(X)
+        for split in streams(splitting, splits):
+            train, test = train_test_split(np.arange(n), test_size=0.25, random_state=split, stratify=y)
+            of_train = _steps()[step].fit(X[train], y[train]).transform(X)
+            for found, Z in ((leaky, of_all), (clean, of_train)):
+                answers = _models()[model].fit(Z[train], y[train]).predict(Z[test])
+                found.append(np.mean(answers == y[test]))
     return {"leaky": float(np.mean(leaky)), "clean": float(np.mean(clean))}
 
 
@@ -74,7 +75,7 @@ def _steps() -> dict[str, BaseEstimator]:
 
 def _models() -> dict[str, BaseEstimator]:
     return {
-        "knn": KNeighborsClassifier(5),
+        "knn": KNeighborsClassifier(5, algorithm="brute"),
         "svm": SVC(),
         "logistic": LogisticRegression(max_iter=500),
         "tree": DecisionTreeClassifier(random_state=0),
@@ -109,21 +110,25 @@ def _scores(seed: int, data: str, n: int, columns: int, informative: int, k: int
     """The three accuracies for one table."""
     drawing, folding = streams(seed, 2)
     X, y, rows = _table(drawing, data, n, columns, informative)
-    model, chosen = LogisticRegression(max_iter=500), SelectKBest(f_classif, k=k).fit(X[rows], y[rows])
-    fitted = model.fit(chosen.transform(X[rows]), y[rows])
+    model, chosen = LogisticRegression(max_iter=500), _selected(X[rows], y[rows], k)
+    fitted = model.fit(X[np.ix_(rows, chosen)], y[rows])
     if data == "generated":
-        fresh = _true_accuracy(fitted, 0.5 * (chosen.get_support(indices=True) < informative))
+        fresh = _true_accuracy(fitted, 0.5 * (chosen < informative))
     else:
         others = np.setdiff1d(np.arange(len(y)), rows)
-        fresh = fitted.score(chosen.transform(X[others]), y[others])
+        fresh = fitted.score(X[np.ix_(others, chosen)], y[others])
     outside, inside = [], []
     for train, test in StratifiedKFold(5, shuffle=True, random_state=folding).split(X[rows], y[rows]):
         train, test = rows[train], rows[test]
-        honest = SelectKBest(f_classif, k=k).fit(X[train], y[train])
-        for scores, selector in ((outside, chosen), (inside, honest)):
-            fitted = model.fit(selector.transform(X[train]), y[train])
-            scores.append(np.mean(fitted.predict(selector.transform(X[test])) == y[test]))
+        for scores, used in ((outside, chosen), (inside, _selected(X[train], y[train], k))):
+            fitted = model.fit(X[np.ix_(train, used)], y[train])
+            scores.append(np.mean(fitted.predict(X[np.ix_(test, used)]) == y[test]))
     return float(np.mean(outside)), float(np.mean(inside)), fresh
+
+
+def _selected(X: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
+    """Numbers of the k columns with the largest F, ascending."""
+    return SelectKBest(f_classif, k=k).fit(X, y).get_support(indices=True)
 
 
 def _table(seed: int, data: str, n: int, columns: int, informative: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -308,7 +313,8 @@ def flagged_by_auc(
     seen = np.r_[train, rng.choice(test, round(strength * len(test)), replace=False)] if leak == "copies" else train
 
     def alarm(columns: np.ndarray, classes: np.ndarray, fitted: np.ndarray) -> float:
-        forest = RandomForestClassifier(20, random_state=fitting).fit(columns[fitted], classes[fitted])
-        return float(roc_auc_score(classes[test], forest.predict_proba(columns[test])[:, 1]) > 0.99)
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            forest = RandomForestClassifier(20, random_state=fitting).fit(columns[fitted], classes[fitted])
+            return float(roc_auc_score(classes[test], forest.predict_proba(columns[test])[:, 1]) > 0.99)
 
     return {"leaking": alarm(known, answers, seen), "honest": alarm(X, y, train)}

@@ -1,8 +1,11 @@
 """Trials about recommending: ratings from a matrix with blanks, new items and new users."""
 
+from functools import cache
+
 import numpy as np
+from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.metrics.pairwise import cosine_similarity
 
 from experiments.common import streams
@@ -98,8 +101,8 @@ def cold_start_auc(
         users: Users.
         seen: Share of the items that a user saw; likes of these are what is known.
         data: `features`, columns of numbers that describe the items, of users with a direction of taste; or `texts`,
-            SciPy's documentation, described by the printed TfidfVectorizer, of users who like four in five texts of two
-            of its eight subjects and one in five of the others.
+            SciPy's documentation, described as by the printed TfidfVectorizer, of users who like four in five texts of
+            two of its eight subjects and one in five of the others.
         telling: Correlation of `features` with what users judge by, in [0, 1].
         columns: Columns that users judge by, and of features.
         held: Share of the items that is ranked.
@@ -138,11 +141,18 @@ def cold_start_auc(
     return {name: _mean_auc(score[places], liked[places], ~known[places]) for name, score in scores.items()}
 
 
-def _readers(rng: np.random.Generator, users: int) -> tuple[np.ndarray, np.ndarray]:
-    """TF-IDF of a third of the texts, (texts, words), and which of them each user would like, (users, texts)."""
+@cache
+def _counted() -> tuple[csr_matrix, np.ndarray]:
+    """Words of all texts, counted once as TfidfVectorizer counts them, (texts, words), and subjects."""
     words, subjects = texts()
-    mine = rng.permutation(len(words))[: len(words) // 3]
-    described = TfidfVectorizer(stop_words="english").fit_transform(words[mine]).toarray()
+    return CountVectorizer(stop_words="english").fit_transform(words), subjects
+
+
+def _readers(rng: np.random.Generator, users: int) -> tuple[csr_matrix, np.ndarray]:
+    """TF-IDF of a third of the texts, sparse (texts, words), and which of them each user would like, (users, texts)."""
+    words, subjects = _counted()
+    mine = rng.permutation(len(subjects))[: len(subjects) // 3]
+    described = TfidfTransformer().fit_transform(words[mine])  # a word of other texts only is nought in each of these
     preferred = rng.permuted(np.tile(np.arange(8) < 2, (users, 1)), axis=1)[:, subjects[mine]]
     return described, rng.random(preferred.shape) < np.where(preferred, 0.8, 0.2)
 

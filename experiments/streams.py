@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.stats import ks_2samp
+from sklearn import config_context
 from sklearn.linear_model import Perceptron, SGDClassifier
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.preprocessing import StandardScaler
@@ -139,17 +140,22 @@ def stream_accuracy(
     elif data == "counts" and learner != "naive-bayes":  # which takes no negative numbers; the others want centred ones
         stream = [(X - 3.0, y) for X, y in stream]
     model = LEARNERS[learner](fitting)
-    scores = []
-    for step, (X, y) in enumerate(stream):
-        scores.append(model.score(X, y) if step else np.nan)
-        if step < before or updates:
-            model.partial_fit(X, y, classes=[0, 1])
-    seen = [np.concatenate(part) for part in zip(*stream[:before], strict=True)]
-    static = LEARNERS[learner](refitting).fit(*seen)
+    scores = [np.nan]
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checks took two fifths of the time
+        for step, (X, y) in enumerate(stream):
+            if step:
+                scores.append(np.mean(model.predict(X) == y))
+            if step < before or updates:
+                model.partial_fit(X, y, classes=[0, 1])
+        seen, coming = (
+            [np.concatenate(part) for part in zip(*some, strict=True)] for some in (stream[:before], stream[before:])
+        )
+        static = LEARNERS[learner](refitting).fit(*seen)
+        right = static.predict(coming[0]) == coming[1]
     return {
         "earlier": float(np.mean(scores[before - 20 : before])),
         "online": float(np.mean(scores[before:])),
-        "static": float(np.mean([static.score(X, y) for X, y in stream[before:]])),
+        "static": float(np.mean(right)),
         "late": float(np.mean(scores[before:][-20:])),
     }
 
