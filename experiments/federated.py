@@ -48,10 +48,10 @@ def after_local_steps(net: Layer, weights: Weights, rows: Sequence[Tensor], step
         steps: Row numbers of the minibatches, (networks, steps, size).
         rate: Learning rates, (networks,).
     """
-    each = torch.arange(len(steps))[:, None]
-    for step in steps.unbind(1):
+    flat_rows, first = [part.flatten(0, 1) for part in rows], rows[1].shape[1] * torch.arange(len(steps))[:, None]
+    for step in (steps + first[..., None]).unbind(1):
         leaves = [tensor.detach().requires_grad_() for tensor in weights]
-        x, y = (part[each, step] for part in rows)
+        x, y = (part.index_select(0, step.flatten()).unflatten(0, step.shape) for part in flat_rows)
         grads = torch.autograd.grad(cross_entropy(net(leaves, x.movedim(1, 2)), y).sum(), leaves)
         weights = [leaf.detach() - rate.view(-1, 1, 1) * grad for leaf, grad in zip(leaves, grads, strict=True)]
     return weights
@@ -127,8 +127,8 @@ def rounds_of_averaging(
     taking_part: int | None = None,
     epochs: int = 5,
     size: int = 10,
-    one_rates: Sequence[float] = (0.41, 0.66, 1.05, 1.7, 2.7, 4.3, 6.9),
-    several_rates: Sequence[float] = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0),
+    one_rates: Sequence[float] = (0.41, 0.83, 1.7, 3.4, 6.9),
+    several_rates: Sequence[float] = (0.03, 0.085, 0.25, 0.7, 2.0),
     short: float = 0.03,
     most: int = 400,
     n_valid: int = 400,
@@ -137,7 +137,7 @@ def rounds_of_averaging(
     """Rounds of communication until a federated network is nearly as accurate as one trained on all rows together.
 
     Each round the server sends its network to some clients and averages what they send back: after one step on all
-    their rows, or after several on minibatches. Each way has seven learning rates and takes the one at which it
+    their rows, or after several on minibatches. Each way has five learning rates and takes the one at which it
     needs the fewest rounds.
 
     Args:
