@@ -178,17 +178,19 @@ def similarity(
     start = networks.initial(seeds, (train[0].shape[2], teacher, teacher, n_classes))
     large = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, networks.cross_entropy)
     small = networks.initial(seeds, (train[0].shape[2], student, n_classes))
-    small = [tensor.double() for tensor in small]
+    # students are taken after the last step, which no rounding chooses: single precision will do from here on
+    x, test = train[0].float(), (test[0].float(), test[1])
+    large = [tensor.float() for tensor in large]
     with torch.no_grad():
-        told = networks.outputs(large, train[0]).mT
+        told = networks.outputs(large, x).mT
         wanted = networks.outputs(large, test[0]).mT
     if not dark:
         right = functional.one_hot(train[1], n_classes).bool()
         others = told.masked_fill(right, 0.0).sum(2, keepdim=True) / (n_classes - 1)
         told = torch.where(right, told, others)
     # one student for each temperature, all side by side
-    count, each = len(temperatures), torch.tensor(temperatures, dtype=torch.double).repeat_interleave(len(seeds))
-    x, targets = (part.repeat(count, 1, 1) for part in (train[0], torch.cat([told, train[1][..., None]], 2)))
+    count, each = len(temperatures), torch.tensor(temperatures, dtype=torch.float).repeat_interleave(len(seeds))
+    x, targets = (part.repeat(count, 1, 1) for part in (x, torch.cat([told, train[1][..., None]], 2)))
     minibatches = networks.batches(seeds, n_train, 32, steps).repeat(1, count, 1)
     start = [tensor.repeat(count, 1, 1).requires_grad_() for tensor in small]
     loss = partial(distillation, temperature=each, weight=1.0)
