@@ -21,36 +21,34 @@ def forward(weights: Weights, x: Tensor, noise: Noise) -> Tensor:
     return networks.outputs(weights, x.mT)
 
 
-def distillation(raw: Tensor, targets: Tensor, temperatures: Tensor, weights: Tensor) -> Tensor:
-    """The printed loss, one value per network.
+def distillation(raw: Tensor, targets: Tensor, temperature: float | Tensor, weight: float | Tensor) -> Tensor:
+    """The printed loss, one value per replicate.
 
     Args:
-        raw: Outputs of the students, (networks, classes, rows).
-        targets: Outputs of the teacher and, last, the class, (networks, rows, classes + 1).
-        temperatures: Of both softmaxes, (networks,); the divergence is multiplied by their squares.
-        weights: Of the divergence, (networks,); the cross-entropy with the classes has the rest.
+        raw: Outputs of the student, (replicates, classes, rows).
+        targets: Outputs of the teacher and, last, the class, (replicates, rows, classes + 1).
+        temperature: Of both softmaxes, one or (replicates,); the divergence is multiplied by its square.
+        weight: Of the divergence, one or (replicates,); the cross-entropy with the classes has the rest.
     """
-    each = temperatures.view(-1, 1, 1)
+    each = torch.as_tensor(temperature).view(-1, 1, 1)
     soft = functional.log_softmax(targets[..., :-1].mT / each, 1)
     student = functional.log_softmax(raw / each, 1)
-    divergence = (soft.exp() * (soft - student)).sum(1).mean(1) * temperatures**2
-    return weights * divergence + (1 - weights) * networks.cross_entropy(raw, targets[..., -1].long())
+    divergence = (soft.exp() * (soft - student)).sum(1).mean(1) * temperature**2
+    return weight * divergence + (1 - weight) * networks.cross_entropy(raw, targets[..., -1].long())
 
 
 def fitted(
-    seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, loss: training.Loss, arms: int = 1
-) -> list[Weights]:
-    """Each network of each arm at the learning rate and the step at which it is right most often on validation rows.
+    seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, loss: training.Loss, times: int = 1
+) -> Weights:
+    """Each network at the learning rate and the step at which it is right most often on validation rows.
 
-    Arms are trained side by side, one after the other in the loss's first axis.
+    With `times` above 1 all arguments but seeds and minibatches are of so many networks per seed, one after another.
     """
     watch = training.Best(lambda weights: networks.accuracy(weights, valid))
-    minibatches = networks.batches(seeds, train[0].shape[1], 32, steps)
+    minibatches = networks.batches(seeds, train[0].shape[1], 32, steps).repeat(1, times, 1)
     start = [tensor.clone().requires_grad_() for tensor in start]
-    rates = RATES * arms
-    training.fit(forward, start, train, minibatches, rates, loss=loss, optimizer="adam", watch=watch, every=steps // 20)
-    tried = [slice(first, first + len(RATES)) for first in range(0, len(rates), len(RATES))]
-    return [networks.best(watch.weights[own], list(watch.scores[own])) for own in tried]
+    training.fit(forward, start, train, minibatches, RATES, loss=loss, optimizer="adam", watch=watch, every=steps // 20)
+    return networks.best(watch.weights, list(watch.scores))
 
 
 def mislabelled(seeds: Sequence[int], rows: Rows, share: float, classes: int) -> Rows:
@@ -80,6 +78,7 @@ def gain(
     steps: int = 1200,
     temperature: float = 3.0,
     weight: float = 0.7,
+    seen: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Accuracy on test rows of a small network trained on classes alone, `scratch`, and with a teacher, `distilled`.
 
@@ -102,6 +101,7 @@ def gain(
         steps: Minibatches of 32 for the student.
         temperature: Of the printed loss.
         weight: Of the teacher in the printed loss.
+        seen: Training rows that the student sees; all of the teacher's where not given.
     """
     train, valid, test = _drawn(seeds, data, (n_train, n_valid, n_test), n_classes, n_features)
     own, own_valid = (mislabelled(seeds, rows, wrong, n_classes) for rows in (train, valid))
@@ -115,14 +115,22 @@ def gain(
         for hidden in ((teacher, teacher), (student,))
     )
     if teacher_steps:
-        (large,) = fitted(seeds, large, shown, shown_valid, teacher_steps, networks.cross_entropy)
+        large = fitted(seeds, large, shown, shown_valid, teacher_steps, networks.cross_entropy)
+    x, y = (part[:, :seen] for part in own)
     with torch.no_grad():
-        told = torch.cat([networks.outputs(large, own[0]).mT, own[1][..., None]], 2)
-    share = torch.tensor([0.0, weight]).double().repeat_interleave(len(RATES) * len(seeds))
-    loss = partial(distillation, temperatures=torch.full_like(share, temperature), weights=share)
-    scratch, distilled = fitted(seeds, small, (own[0], told), own_valid, steps, loss, arms=2)
-    arms = {"teacher": large, "scratch": scratch, "distilled": distilled}
-    return {arm: networks.accuracy(weights, test) for arm, weights in arms.items()}
+        told = torch.cat([networks.outputs(large, x).mT, y[..., None]], 2)
+    # both students side by side, first the one to whom the teacher counts for nothing, at each of the rates
+    taught = torch.tensor([0.0, weight], dtype=torch.double).repeat_interleave(len(seeds)).repeat(len(RATES))
+    loss = partial(distillation, temperature=temperature, weight=taught)
+    twice = [twofold((x, told)), twofold(own_valid)]
+    both = fitted(seeds, [tensor.repeat(2, 1, 1) for tensor in small], *twice, steps, loss, times=2)
+    right = networks.accuracy(both, twofold(test)).reshape(2, -1)
+    return {"teacher": networks.accuracy(large, test), "scratch": right[0], "distilled": right[1]}
+
+
+def twofold(rows: Rows) -> Rows:
+    """The same rows for two networks per seed, one after another."""
+    return rows[0].repeat(2, 1, 1), rows[1].repeat(2, *[1] * (rows[1].dim() - 1))
 
 
 def _drawn(seeds: Sequence[int], data: str, sizes: Sequence[int], classes: int, columns: int) -> list[Rows]:
@@ -168,27 +176,30 @@ def similarity(
     """
     train, valid, test = _drawn(seeds, data, (n_train, n_valid, n_test), n_classes, n_features)
     start = networks.initial(seeds, (train[0].shape[2], teacher, teacher, n_classes))
-    (large,) = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, networks.cross_entropy)
+    large = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, networks.cross_entropy)
     small = networks.initial(seeds, (train[0].shape[2], student, n_classes))
-    small = [tensor.double().requires_grad_() for tensor in small]
+    # students are taken after the last step, which no rounding chooses: single precision will do from here on
+    x, test = train[0].float(), (test[0].float(), test[1])
+    large = [tensor.float() for tensor in large]
     with torch.no_grad():
-        told = networks.outputs(large, train[0]).mT
+        told = networks.outputs(large, x).mT
         wanted = networks.outputs(large, test[0]).mT
     if not dark:
         right = functional.one_hot(train[1], n_classes).bool()
         others = told.masked_fill(right, 0.0).sum(2, keepdim=True) / (n_classes - 1)
         told = torch.where(right, told, others)
-    rows, minibatches = (
-        (train[0], torch.cat([told, train[1][..., None]], 2)),
-        networks.batches(seeds, n_train, 32, steps),
-    )
-    each = torch.tensor(temperatures).double().repeat_interleave(len(seeds))
-    loss = partial(distillation, temperatures=each, weights=torch.ones_like(each))
-    rates = [0.005] * len(temperatures)
-    students = training.fit(forward, small, rows, minibatches, rates, loss=loss, optimizer="adam")
-    with torch.no_grad():
-        agreement = [ranked_alike(networks.outputs(one, test[0]).mT, wanted, test[1]) for one in students]
-        right = [networks.accuracy(one, test) for one in students]
+    # one student for each temperature, all side by side
+    count, each = len(temperatures), torch.tensor(temperatures, dtype=torch.float).repeat_interleave(len(seeds))
+    x, targets = (part.repeat(count, 1, 1) for part in (x, torch.cat([told, train[1][..., None]], 2)))
+    minibatches = networks.batches(seeds, n_train, 32, steps).repeat(1, count, 1)
+    start = [tensor.repeat(count, 1, 1).requires_grad_() for tensor in small]
+    loss = partial(distillation, temperature=each, weight=1.0)
+    (weights,) = training.fit(forward, start, (x, targets), minibatches, [0.005], loss=loss, optimizer="adam")
+    agreement, right = [], []
+    for place in range(count):
+        own = [tensor.detach()[place * len(seeds) : (place + 1) * len(seeds)] for tensor in weights]
+        agreement.append(ranked_alike(networks.outputs(own, test[0]).mT, wanted, test[1]))
+        right.append(networks.accuracy(own, test))
     return {"agreement": np.stack(agreement, 1), "accuracy": np.stack(right, 1)}
 
 

@@ -70,7 +70,10 @@ def drawn_words(seed: int, sizes: Sequence[int], columns: int) -> list[tuple[np.
     parts = []
     for rows, places in zip(sizes, shares(splitting, len(y), third * 3 // 4, third // 4), strict=True):
         chosen = rng.choice(places, rows)
-        codes = np.stack([rng.choice(found[text], columns) for text in chosen])
+        at = rng.random((rows, columns))
+        codes = np.stack(
+            [found[text][(len(found[text]) * own).astype(int)] for text, own in zip(chosen, at, strict=True)]
+        )
         parts.append((codes.astype(float), y[chosen]))
     return parts
 
@@ -133,11 +136,11 @@ def auc_by_encoding(
     kind: str,
     levels: int = 500,
     skew: float = 1.0,
-    n_train: int = 5000,
-    n_test: int = 4000,
+    n_train: int = 4000,
+    n_test: int = 2000,
     categories: int = 1,
     rates: Sequence[float] = (0.004, 0.02),
-    n_steps: int = 400,
+    n_steps: int = 320,
 ) -> dict[str, np.ndarray]:
     """Area under the ROC curve on test rows with learned vectors and with indicators for the categories, in [0, 1].
 

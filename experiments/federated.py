@@ -48,10 +48,10 @@ def after_local_steps(net: Layer, weights: Weights, rows: Sequence[Tensor], step
         steps: Row numbers of the minibatches, (networks, steps, size).
         rate: Learning rates, (networks,).
     """
-    each = torch.arange(len(steps))[:, None]
-    for step in steps.unbind(1):
+    flat_rows, first = [part.flatten(0, 1) for part in rows], rows[1].shape[1] * torch.arange(len(steps))[:, None]
+    for step in (steps + first[..., None]).unbind(1):
         leaves = [tensor.detach().requires_grad_() for tensor in weights]
-        x, y = (part[each, step] for part in rows)
+        x, y = (part.index_select(0, step.flatten()).unflatten(0, step.shape) for part in flat_rows)
         grads = torch.autograd.grad(cross_entropy(net(leaves, x.movedim(1, 2)), y).sum(), leaves)
         weights = [leaf.detach() - rate.view(-1, 1, 1) * grad for leaf, grad in zip(leaves, grads, strict=True)]
     return weights

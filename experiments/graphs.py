@@ -34,7 +34,8 @@ def hidden(weights: Weights, x: Tensor, spread: Tensor, masks: Sequence[Tensor],
     for layer in range(0, len(weights) - 2, 2):
         x = torch.baddbmm(weights[layer + 1], weights[layer], x @ spread).relu()
         first = x if first is None else first
-        x = (1 - mix) * x + mix * first
+        if mix:
+            x = (1 - mix) * x + mix * first
         if masks:
             x = x * masks[layer // 2]
     return x
@@ -69,9 +70,11 @@ def learned(
     rule = torch.optim.Adam(weights, lr=0.01, weight_decay=5e-4)
     noise = networks.generators(seeds, networks.MASKS)
     for _ in range(epochs):
-        drawn = [[rng.random((size, x.shape[2])) >= dropped for rng in noise] for size in widths[1:-1]]
-        masks = [torch.from_numpy(np.stack(kept).astype(np.float32)) / (1 - dropped) for kept in drawn]
-        raw = classes(weights, hidden(weights, x, spread, masks if dropped else (), mix), spread, rectified)
+        masks = []
+        if dropped:
+            drawn = [[rng.random((size, x.shape[2])) >= dropped for rng in noise] for size in widths[1:-1]]
+            masks = [torch.from_numpy(np.stack(kept).astype(np.float32)) / (1 - dropped) for kept in drawn]
+        raw = classes(weights, hidden(weights, x, spread, masks, mix), spread, rectified)
         rule.zero_grad()
         losses = functional.cross_entropy(raw, y, reduction="none")
         ((losses * known).sum(1) / known.sum(1)).sum().backward()

@@ -9,42 +9,47 @@ from experiments.common import streams
 UP, DOWN, LEFT, RIGHT = range(4)
 
 
-def moved(states: np.ndarray, actions: np.ndarray, size: int, corridor: bool) -> np.ndarray:
-    """Cells after a move, (replicates,); a wall leaves one where one is, and in a corridor every move goes on."""
+def moves(size: int, corridor: bool) -> np.ndarray:
+    """Cell after each action, (cells, 4); a wall leaves one where one is, and in a corridor every move goes on."""
     if corridor:
-        return states + 1
-    row, column = np.divmod(states, size)
-    row = np.clip(row + (actions == DOWN).astype(int) - (actions == UP), 0, size - 1)
-    column = np.clip(column + (actions == RIGHT).astype(int) - (actions == LEFT), 0, size - 1)
-    return row * size + column
+        return np.tile(np.arange(1, size + 1)[:, None], 4)
+    row, column = (place[:, None] for place in np.divmod(np.arange(size * size), size))
+    down, right = np.zeros((2, 4), int)
+    down[[UP, DOWN]], right[[LEFT, RIGHT]] = (-1, 1), (-1, 1)
+    return np.clip(row + down, 0, size - 1) * size + np.clip(column + right, 0, size - 1)
 
 
 def q_learning(
-    seeds: Sequence[int], epsilon: float, *, size: int, episodes: int, start: float, penalty: float, slip: float,
-    prize: float, corridor: bool,
+    seeds: Sequence[int], epsilon: float, after: np.ndarray, *,
+    episodes: int, start: float, penalty: float, slip: float, prize: float,
 ) -> np.ndarray:  # fmt: skip
-    """Values of actions after learning with rate 0.1 and discount 0.99, (replicates, states, 4); arguments as below."""
-    count, states = len(seeds), size if corridor else size * size
-    values = np.full((count, states, 4), start)
-    everyone, goal = np.arange(count), states - 1
+    """Values of actions after learning with rate 0.1 and discount 0.99, (replicates, cells, 4).
+
+    `after` is from `moves`, the other arguments as below.
+    """
+    values = np.full((len(seeds), *after.shape), start)
+    everyone, goal = np.arange(len(seeds)), len(after) - 1
     rngs = [np.random.default_rng(streams(seed, 1)) for seed in seeds]
     for _ in range(episodes):
         drawn = np.stack([rng.random((100, 3)) for rng in rngs], 1)
-        wild = np.stack([rng.integers(4, size=(100, 2)) for rng in rngs], 1)
-        at, active = np.zeros(count, int), np.ones(count, bool)
-        for chance, random in zip(drawn, wild, strict=True):
-            chosen = np.where(chance[:, 0] < epsilon, random[:, 0], values[everyone, at].argmax(1))
-            then = moved(at, np.where(chance[:, 1] < slip, random[:, 1], chosen), size, corridor)
+        random = np.stack([rng.integers(4, size=(100, 2)) for rng in rngs], 1)
+        wild, slips, before = drawn[..., 0] < epsilon, drawn[..., 1] < slip, values.copy()
+        who, at = everyone, np.zeros(len(seeds), int)  # those that are on their way, and where
+        for step in range(100):
+            chosen = values[who, at].argmax(1)
+            if epsilon:
+                chosen = np.where(wild[step, who], random[step, who, 0], chosen)
+            then = after[at, np.where(slips[step, who], random[step, who, 1], chosen) if slip else chosen]
             won, near = then == goal, (then == 1) & (prize > 0)
-            reward = np.where(won, 1.0, np.where(near, prize, -penalty))
             ended = won | near
-            target = reward + np.where(ended, 0.0, 0.99 * values[everyone, then].max(1))
-            step = 0.1 * (target - values[everyone, at, chosen])
-            values[everyone, at, chosen] += np.where(active, step, 0.0)
-            active &= ~ended
-            at = np.where(active, then, at)
-            if not active.any():
+            target = np.where(ended, 0.0, 0.99 * values[who, then].max(1))
+            target += np.where(won, 1.0, np.where(near, prize, -penalty))
+            values[who, at, chosen] += 0.1 * (target - values[who, at, chosen])
+            who, at = (who[~ended], then[~ended]) if ended.any() else (who, then)
+            if not len(who):
                 break
+        if not epsilon and not slip and np.array_equal(values, before):
+            break  # nothing is random, so that every later walk would be this one
     return values
 
 
@@ -76,15 +81,15 @@ def rewards(
         prize: Reward of a second cell that ends the walk, next to the first on its right; none where 0.
         corridor: One row of cells, in which every action goes on.
     """
-    settings = {"size": size, "episodes": episodes, "start": start, "penalty": penalty, "slip": slip, "prize": prize}
-    everyone = np.arange(len(seeds))
+    settings = {"episodes": episodes, "start": start, "penalty": penalty, "slip": slip, "prize": prize}
+    everyone, after = np.arange(len(seeds)), moves(size, corridor)
     outcomes = {}
     for arm, share in {"exploring": epsilon, "greedy": 0.0}.items():
-        values = q_learning(seeds, share, corridor=corridor, **settings)
+        best = q_learning(seeds, share, after, **settings).argmax(2)
         at, active, collected = np.zeros(len(seeds), int), np.ones(len(seeds), bool), np.zeros(len(seeds))
         for _ in range(100):
-            at = np.where(active, moved(at, values[everyone, at].argmax(1), size, corridor), at)
-            won, near = at == values.shape[1] - 1, (at == 1) & (prize > 0)
+            at = np.where(active, after[at, best[everyone, at]], at)
+            won, near = at == len(after) - 1, (at == 1) & (prize > 0)
             collected += active * np.where(won, 1.0, np.where(near, prize, -penalty))
             active &= ~(won | near)
         outcomes[arm] = collected

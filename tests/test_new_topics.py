@@ -68,12 +68,7 @@ def test_distillation_is_the_printed_loss():
     rng = np.random.default_rng(0)
     student, teacher = (torch.from_numpy(rng.normal(size=(2, 7, 4))) for _ in range(2))
     y = torch.from_numpy(rng.integers(4, size=(2, 7)))
-    found = distillation.distillation(
-        student.mT,
-        torch.cat([teacher, y[..., None]], 2),
-        temperatures=torch.full((len(y),), 3.0),
-        weights=torch.full((len(y),), 0.7),
-    )
+    found = distillation.distillation(student.mT, torch.cat([teacher, y[..., None]], 2), temperature=3.0, weight=0.7)
     for replicate in range(2):
         soft = functional.kl_div(
             functional.log_softmax(student[replicate] / 3, 1),
@@ -176,26 +171,26 @@ def test_block_graphs_have_edges_as_told():
 
 def test_moves_in_a_grid_stop_at_walls():
     states, actions = np.array([0, 0, 0, 0, 8, 8]), np.array([0, 1, 2, 3, 1, 0])
-    assert reinforcement.moved(states, actions, 3, corridor=False).tolist() == [0, 3, 0, 1, 8, 5]
+    assert reinforcement.moves(3, corridor=False)[states, actions].tolist() == [0, 3, 0, 1, 8, 5]
 
 
 def test_q_learning_follows_the_printed_update():
     """A learner without chance, written as the guide has it, ends with the same values."""
     size, walks = 4, 40
-    values = np.zeros((16, 4))
+    values, after = np.zeros((16, 4)), reinforcement.moves(size, corridor=False)
     for _ in range(walks):
         at = 0
         for _ in range(100):
             action = int(values[at].argmax())
-            then = int(reinforcement.moved(np.array([at]), np.array([action]), size, corridor=False)[0])
+            then = int(after[at, action])
             done = then == 15
             target = 1.0 if done else -0.01 + 0.99 * values[then].max()
             values[at, action] += 0.1 * (target - values[at, action])
             at = then
             if done:
                 break
-    settings = {"size": size, "episodes": walks, "start": 0.0, "penalty": 0.01, "slip": 0.0, "prize": 0.0}
-    found = reinforcement.q_learning(SEEDS, 0.0, corridor=False, **settings)
+    settings = {"episodes": walks, "start": 0.0, "penalty": 0.01, "slip": 0.0, "prize": 0.0}
+    found = reinforcement.q_learning(SEEDS, 0.0, after, **settings)
     for replicate in range(3):
         np.testing.assert_allclose(found[replicate], values, rtol=1e-12)
 
