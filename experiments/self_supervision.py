@@ -311,7 +311,7 @@ def labels(
         `pretrained_few`, `scratch_few`, `pretrained_many`, `scratch_many` in [0, 1]; and what each loses from many to
         few, `pretrained_loss` and `scratch_loss`.
     """
-    drawn, shuffled = [], []
+    drawn, pools = [], []
     for seed in seeds:
         made, split = (np.random.default_rng(one) for one in streams(seed, 5)[DATA : SPLIT + 1])
         if data == "surface":
@@ -321,9 +321,9 @@ def labels(
             x, y = real(data)
         order = balanced(split, y, 2 * many)[: unlabelled + n_test]
         drawn.append((x[order], y[order]))
-        shuffled.append((made.permuted(x[order[:unlabelled]], axis=0), y[order[:unlabelled]]))
-    x, y = stacked(drawn)
-    pool = stacked(shuffled) if scrambled else (x[:, :unlabelled], y[:, :unlabelled])
+        rows = x[order[:unlabelled]]
+        pools.append((made.permuted(rows, axis=0) if scrambled else rows, y[order[:unlabelled]]))
+    (x, y), pool = stacked(drawn), stacked(pools)
     side, count = SIDES.get(data, 0), int(y.max()) + 1
     bodies = {
         "scratch": untrained(seeds, x.shape[2]),
