@@ -150,8 +150,8 @@ def pretext(kind: str, columns: int, side: int) -> tuple[Layer, training.Loss]:
 
 
 def supervised(columns: int, classes: int, side: int) -> tuple[Layer, training.Loss]:
-    """Network and loss of the task that labels make: the same encoder and classes on top, images distorted as above."""
-    net = chain(encoder(columns), linear(FEATURES, classes))
+    """Network and loss of the task that labels make, images distorted as above; as many layers above the encoder."""
+    net = chain(encoder(columns), linear(FEATURES, FEATURES), relu, linear(FEATURES, classes))
 
     def told(weights: Iterator[Tensor], x: Tensor, noise: Noise) -> Tensor:
         return net.apply(weights, distorted(x, noise or (), side) if side else x, noise)
@@ -159,18 +159,27 @@ def supervised(columns: int, classes: int, side: int) -> tuple[Layer, training.L
     return Layer(net.draw, told), cross_entropy
 
 
+def scaled(body: Weights, x: Tensor) -> Weights:
+    """The encoder, with mean and inverse spread of its features over rows x."""
+    features = training.outputs(encoder(x.shape[2]), body[:4], x)
+    # a feature that hardly varies is not blown up
+    spread = features.std(2, keepdim=True) + 0.1 * features.std((1, 2), keepdim=True)
+    return [*body[:4], features.mean(2, keepdim=True), 1 / spread]
+
+
+def unscaled(body: Weights) -> Weights:
+    """The encoder, its features as they are."""
+    return [*body[:4], torch.zeros(len(body[0]), FEATURES, 1), torch.ones(len(body[0]), FEATURES, 1)]
+
+
 def trained(seeds: Sequence[int], rows: Rows, net: Layer, loss: training.Loss, steps: int) -> list[Weights]:
-    """The encoder after a quarter and after all minibatches of 32, with mean and inverse spread of its features."""
+    """The encoder after a quarter and after all minibatches of 32, its features scaled."""
     found: list[Weights] = []
 
     def keep(done: int, fits: list[Weights]) -> None:
         if done not in (steps // 4, steps):
             return
-        kept = [tensor.detach().clone() for tensor in fits[0][:4]]
-        features = training.outputs(encoder(rows[0].shape[2]), kept, rows[0])
-        # a feature that hardly varies is not blown up
-        spread = features.std(2, keepdim=True) + 0.1 * features.std((1, 2), keepdim=True)
-        found.append([*kept, features.mean(2, keepdim=True), 1 / spread])
+        found.append(scaled([tensor.detach().clone() for tensor in fits[0][:4]], rows[0]))
 
     plan = {"loss": loss, "optimizer": "adam", "seeds": seeds, "watch": keep, "every": steps // 4}
     training.fit(net, initial(net, seeds), rows, batches(seeds, rows[0].shape[1], 32, steps), [RATE], **plan)
@@ -181,9 +190,8 @@ def trained(seeds: Sequence[int], rows: Rows, net: Layer, loss: training.Loss, s
 
 
 def untrained(seeds: Sequence[int], columns: int) -> Weights:
-    """An encoder as it is drawn, its features unscaled: scaled ones do worse where all weights are trained."""
-    kept = [tensor.detach() for tensor in initial(encoder(columns), seeds)]
-    return [*kept, torch.zeros(len(seeds), FEATURES, 1), torch.ones(len(seeds), FEATURES, 1)]
+    """An encoder as it is drawn, its features unscaled."""
+    return unscaled([tensor.detach() for tensor in initial(encoder(columns), seeds)])
 
 
 def with_views(rngs: Sequence[np.random.Generator], rows: Rows, side: int, copies: int = 7) -> Rows:
@@ -280,7 +288,8 @@ def labels(
 ) -> dict[str, np.ndarray]:
     """Accuracy of a network pretrained on rows without labels and of the same from scratch, with few and many labels.
 
-    Both start at the same weights and get the same labels, half of which choose the way and the moment to stop; where
+    Both start at the same weights and get the same labels, half of which choose the way, the moment to stop and whether
+    features are scaled to unit spread over the rows without labels; where
     views of an image make the pretext task, both learn from seven distorted copies of each labelled image too. With few
     labels accuracy is the mean over three draws of them.
 
@@ -302,7 +311,7 @@ def labels(
         `pretrained_few`, `scratch_few`, `pretrained_many`, `scratch_many` in [0, 1]; and what each loses from many to
         few, `pretrained_loss` and `scratch_loss`.
     """
-    drawn, shuffled = [], []
+    drawn, pools = [], []
     for seed in seeds:
         made, split = (np.random.default_rng(one) for one in streams(seed, 5)[DATA : SPLIT + 1])
         if data == "surface":
@@ -312,14 +321,16 @@ def labels(
             x, y = real(data)
         order = balanced(split, y, 2 * many)[: unlabelled + n_test]
         drawn.append((x[order], y[order]))
-        shuffled.append((made.permuted(x[order[:unlabelled]], axis=0), y[order[:unlabelled]]))
-    x, y = stacked(drawn)
-    pool = stacked(shuffled) if scrambled else (x[:, :unlabelled], y[:, :unlabelled])
+        rows = x[order[:unlabelled]]
+        pools.append((made.permuted(rows, axis=0) if scrambled else rows, y[order[:unlabelled]]))
+    (x, y), pool = stacked(drawn), stacked(pools)
     side, count = SIDES.get(data, 0), int(y.max()) + 1
-    arms = {
-        "scratch": [untrained(seeds, x.shape[2])],
-        "pretrained": trained(seeds, pool, *pretext(kind, x.shape[2], side), steps)[-1:],
+    bodies = {
+        "scratch": untrained(seeds, x.shape[2]),
+        "pretrained": trained(seeds, pool, *pretext(kind, x.shape[2], side), steps)[-1],
     }
+    # scaled features alone are worth a point or two, of which neither arm may have the sole use
+    arms = {arm: [scaled(body, x[:, :unlabelled]), unscaled(body)] for arm, body in bodies.items()}
     test, found = (x[:, unlabelled:], y[:, unlabelled:]), {}
     for size, per_class, draws, updates, rate in (("few", few, DRAWS, 150, 0.003), ("many", many, 1, 600, 0.004)):
         views = side if kind == "contrastive" else 0

@@ -104,6 +104,12 @@ def test_features_of_trained_encoders_are_standardised():
         assert features.std(2).max() < 1
 
 
+@pytest.mark.parametrize("kind", ["contrastive", "masked", "autoencoder"])
+def test_labels_and_pretext_tasks_have_as_many_layers_above_the_encoder(kind):
+    with_labels, without = ssl.supervised(16, 5, 4)[0], ssl.pretext(kind, 16, 4)[0]
+    assert len(initial(with_labels, SEEDS)) == len(initial(without, SEEDS)) == len(initial(ssl.encoder(16), SEEDS)) + 4
+
+
 SMALL = {"n_test": 200, "steps": 40}
 
 
