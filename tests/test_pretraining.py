@@ -45,7 +45,7 @@ def test_source_and_target_have_different_digits(data):
 def test_only_the_known_classes_of_the_target_are_drawn_anew():
     sizes = 40, 10, 300, 300, 200
     clean, noisy, dealt = (
-        pretraining.source_and_target([5, 6], "generated", sizes, 3, 20, False, flipped, shuffled)
+        pretraining.source_and_target(range(100, 110), "generated", sizes, 3, 20, False, flipped, shuffled)
         for flipped, shuffled in ((0.0, False), (0.5, False), (0.0, True))
     )
     changed = [(a[1] != b[1]).double().mean().item() for a, b in zip(clean, noisy, strict=True)]
