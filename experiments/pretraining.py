@@ -1,6 +1,7 @@
-"""Trials on networks that were trained on a source task before they meet a target task with few labels."""
+"""Trials on what other tasks give where labels are few: a source trained on before, or tasks trained on together."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from experiments.common.layers import Layer, Weights, chain, flat, initial, line
 from experiments.common.networks import DATA, SPLIT, Rows
 from experiments.common.real import table
 from experiments.convolution import convolutional, quartered
+from experiments.transfer import joint_and_single
 
 CLASSES, FACTORS = 5, 3
 
@@ -187,3 +189,26 @@ def accuracy_after_source(
     return {
         arm: training.accuracy(net, stopped(net, starts[arm], train, valid, minibatches, rates), test) for arm in arms
     }
+
+
+def gain_by_labels(
+    seeds: Sequence[int], *, few: int, many: int, few_steps: int = 300, many_steps: int = 1400, **setting: Any
+) -> dict[str, np.ndarray]:
+    """What one network for all tasks gains in accuracy over one network for each, with few labels and with many.
+
+    Args:
+        seeds: As for `joint_and_single`; both numbers of labels share them.
+        few: Training rows, each with a label for every task; half as many validate.
+        many: The same, many.
+        few_steps: Minibatches at most with few rows; each network stops where its validation loss is least.
+        many_steps: The same with many rows, which take longer to learn.
+        setting: Further parameters of `joint_and_single`, the same for both.
+
+    Returns:
+        `gain_few` and `gain_many`, in [-1, 1].
+    """
+    gains = {}
+    for name, rows, steps in (("gain_few", few, few_steps), ("gain_many", many, many_steps)):
+        found = joint_and_single(seeds, n_train=rows, n_steps=steps, **setting)
+        gains[name] = found["joint"] - found["single"]
+    return gains
