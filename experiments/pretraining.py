@@ -192,7 +192,7 @@ def accuracy_after_source(
 
 
 def gain_by_labels(
-    seeds: Sequence[int], *, few: int, many: int, few_steps: int = 300, many_steps: int = 1400, **setting: Any
+    seeds: Sequence[int], *, few: int, many: int, few_steps: int = 300, many_steps: int = 1000, **setting: Any
 ) -> dict[str, np.ndarray]:
     """What one network for all tasks gains in accuracy over one network for each, with few labels and with many.
 
