@@ -10,7 +10,7 @@ from experiments.common import networks, streams, training
 from experiments.common.layers import Layer, Weights, chain, flat, initial, linear, relu
 from experiments.common.networks import DATA, SPLIT, Rows
 from experiments.common.real import table
-from experiments.convolution import convolutional, quartered
+from experiments.convolution import convolutional
 from experiments.transfer import joint_and_single
 
 CLASSES, FACTORS = 5, 3
@@ -43,25 +43,19 @@ def generated_pair(
     return X, y
 
 
-def digit_pair(
-    made: int, split: int, data: str, sizes: Sequence[int], turned: bool
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Images (rows, 1, side, side) and classes of five digits drawn at random, then of the other five.
+def digit_pair(made: int, split: int, sizes: Sequence[int]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Images (rows, 1, 8, 8) and classes of five digits drawn at random, then of the other five.
 
     Args:
         made: Draws which digits are the source's.
         split: Draws the rows.
-        data: `digits` (8 x 8 pixels) or `mnist` (14 x 14).
         sizes: Rows of the source and of the target.
-        turned: Whether the target's images are negatives on their side: another domain.
     """
-    pixels, digit = table(data)
+    pixels, digit = table("digits")
     renamed = np.random.default_rng(made).permutation(10)[digit]
     order = np.random.default_rng(split).permutation(len(digit))
     chosen = [order[renamed[order] // CLASSES == task][:rows] for task, rows in enumerate(sizes)]
-    images = pixels.reshape(-1, 1, 8, 8) / 16 if data == "digits" else quartered(pixels) / 255
-    X = [images[rows] for rows in chosen]
-    return [X[0], 1 - np.rot90(X[1], axes=(2, 3)) if turned else X[1]], [renamed[rows] % CLASSES for rows in chosen]
+    return [pixels[rows].reshape(-1, 1, 8, 8) / 16 for rows in chosen], [renamed[rows] % CLASSES for rows in chosen]
 
 
 def source_and_target(
@@ -70,7 +64,6 @@ def source_and_target(
     sizes: Sequence[int],
     shared: int,
     columns: int,
-    turned: bool,
     flipped: float,
     shuffled: bool,
 ) -> list[Rows]:
@@ -78,11 +71,10 @@ def source_and_target(
 
     Args:
         seeds: One draw each.
-        data: `generated`, `digits` or `mnist`.
+        data: `generated` or `digits`.
         sizes: Rows of the five parts.
         shared: As for `generated_pair`.
         columns: As for `generated_pair`.
-        turned: As for `digit_pair`.
         flipped: Share of the target's training and validation rows whose class is drawn anew.
         shuffled: Whether the source's classes are dealt to its rows at random.
 
@@ -93,11 +85,7 @@ def source_and_target(
     for seed in seeds:
         made, split, noise = (streams(seed, 6)[purpose] for purpose in (DATA, SPLIT, 5))
         pair = sum(sizes[:2]), sum(sizes[2:])
-        X, y = (
-            generated_pair(made, pair, shared, columns)
-            if data == "generated"
-            else digit_pair(made, split, data, pair, turned)
-        )
+        X, y = generated_pair(made, pair, shared, columns) if data == "generated" else digit_pair(made, split, pair)
         rng = np.random.default_rng(noise)
         if shuffled:
             y[0] = rng.permutation(y[0])
@@ -141,7 +129,6 @@ def accuracy_after_source(
     n_source: int = 2000,
     n_test: int = 700,
     shared: int = FACTORS,
-    turned: bool = False,
     flipped: float = 0.0,
     shuffled: bool = False,
     columns: int = 20,
@@ -160,11 +147,10 @@ def accuracy_after_source(
         arms: Of `scratch` (random weights, all trained), `tuned` (all but the last layer from the source, all trained)
             and `frozen` (the same, of which only the last layer is trained).
         n_target: Training rows of the target.
-        data: `generated`, `digits` or `mnist`.
+        data: `generated` or `digits`.
         n_source: Training rows of the source; a quarter as many validate.
         n_test: Test rows of the target.
         shared: Factors that the generated tasks share, 0 to 3.
-        turned: Whether the target's images are negatives on their side.
         flipped: Share of the target's training and validation classes drawn anew.
         shuffled: Whether the source's classes are dealt to its rows at random.
         columns: Of generated data.
@@ -173,10 +159,10 @@ def accuracy_after_source(
         n_steps: Minibatches of the target at most; twice as many of the source.
     """
     sizes = n_source, n_source // 4, n_target, n_target, n_test
-    parts = source_and_target(seeds, data, sizes, shared, columns, turned, flipped, shuffled)
+    parts = source_and_target(seeds, data, sizes, shared, columns, flipped, shuffled)
     source, source_valid, train, valid, test = parts
     dense = chain(flat, linear(train[0][0, 0].numel(), 64), relu, linear(64, 32), relu, linear(32, CLASSES))
-    net = convolutional(train[0].shape[-1], CLASSES, (4, 8)) if convolved else dense
+    net = convolutional(8, CLASSES, (4, 8)) if convolved else dense
     # the source's network starts at weights of its own, as one that somebody else has trained
     elsewhere, start = weights_of(net, [streams(seed, 7)[6] for seed in seeds]), weights_of(net, seeds)
     learned = stopped(net, elsewhere, source, source_valid, networks.batches(seeds, n_source, 32, 2 * n_steps), [0.003])
