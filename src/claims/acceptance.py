@@ -1,6 +1,5 @@
 """What may enter `reports/`: evidence of a standard run whose claim, declaration and trial are as they are now."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,11 +107,7 @@ def refuse_unrevised(record: Evidence, committed: Evidence, claim: Claim) -> Non
 def _first_agree(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
     """Whether the outcomes of the first 8 replicates that both know are equal (to 1e-6: processors differ)."""
     for name in now.keys() & then.keys():
-        pairs = zip(_flat(now[name][:8]), _flat(then[name][:8]), strict=True)
-        if not all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) or (a != a and b != b) for a, b in pairs):
+        pairs = zip(evidence.flat(now[name][:8]), evidence.flat(then[name][:8]), strict=True)
+        if not all(evidence.close(a, b) for a, b in pairs):
             return False
     return bool(now.keys() & then.keys())
-
-
-def _flat(values: Sequence[Any]) -> list[float]:
-    return [x for value in values for x in (value if isinstance(value, list) else [value])]

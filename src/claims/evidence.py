@@ -5,7 +5,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -314,6 +314,16 @@ class Drift:
     def reproduced(self) -> bool:
         """Whether verdict and every label came out as committed."""
         return self.before == self.after and not self.labels
+
+
+def flat(values: Iterable[Any]) -> list[float]:
+    """What an outcome holds, replicate after replicate, where each is a number or a list of them."""
+    return [x for value in values for x in (value if isinstance(value, list) else [value])]
+
+
+def close(a: float, b: float) -> bool:
+    """Whether two values of an outcome are the same but for rounding, to 1e-6: processors and libraries differ."""
+    return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) or (a != a and b != b)
 
 
 def drift(committed: Evidence | None, found: Evidence) -> Drift:

@@ -95,16 +95,8 @@ def outcomes_apart(here: Record, there: Record) -> list[str]:
     return [
         name
         for name in sorted(here["outcomes"].keys() & there["outcomes"].keys())
-        if any(
-            not (a == b or math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) or (a != a and b != b))
-            for a, b in zip(_flat(here["outcomes"][name]), _flat(there["outcomes"][name]), strict=False)
-        )
+        if not all(map(evidence.close, *(evidence.flat(record["outcomes"][name]) for record in (here, there))))
     ]
-
-
-def _flat(values: Sequence[float | Sequence[float]]) -> Iterator[float]:
-    for value in values:
-        yield from value if isinstance(value, list | tuple) else (value,)
 
 
 def shift(here: Record, there: Record) -> float:
