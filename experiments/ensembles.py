@@ -1,9 +1,8 @@
 """Trials on ensembles of trees: overfitting of boosting and bagging, training time, what XGBoost's interface takes."""
 
 import contextlib
-import gc
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import xgboost
 from lightgbm import LGBMClassifier
 from numpy.typing import NDArray
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
 from sklearn.ensemble import (
     BaggingRegressor,
@@ -24,9 +24,8 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier
 
 from experiments.common import streams
+from experiments.common.clocks import least_seconds
 from experiments.common.data import bundled, shares
-
-CLOCKS = ("_s", "_wall_s")
 
 
 def late_rise(
@@ -148,7 +147,7 @@ def training_seconds(
         settings: "matched" (up to 32 leaves and the same least leaf; for the two that bin, 255 bins and the same
             penalty; LightGBM grows leaf by leaf and the others level by level, as is their nature) or "default" (what
             each library does unasked, which is also what the guide prints).
-        repeats: Timed runs per arm, after one run to warm up.
+        repeats: Timed runs per arm, after a small one to warm up.
         same: Times LightGBM under all three names.
     """
     data_seed, split_seed, fit_seed = streams(seed, 3)
@@ -161,7 +160,7 @@ def training_seconds(
     order = np.random.default_rng(split_seed).permutation(len(X))
     train, test = order[:rows], order[rows:]
     arms = _boosters(trees, settings == "matched", same, fit_seed)
-    seconds = _least_seconds(arms, X[train], y[train], repeats, backwards=bool(seed % 2))
+    seconds = _fit_seconds(arms, X[train], y[train], repeats, backwards=bool(seed % 2))
     errors = {f"{name}_error": float(np.mean(arm.predict(X[test]) != y[test])) for name, arm in arms.items()}
     return seconds | errors
 
@@ -180,24 +179,13 @@ def _boosters(trees: int, matched: bool, same: bool, seed: int) -> dict[str, Any
     }
 
 
-def _least_seconds(
+def _fit_seconds(
     arms: dict[str, Any], X: NDArray[Any], y: NDArray[Any], repeats: int, backwards: bool
 ) -> dict[str, float]:
     """Least CPU (`_s`) and elapsed (`_wall_s`) seconds of each arm's fits, after a small one to load what it needs."""
     for arm in arms.values():
-        arm.fit(X[:100], y[:100])
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
-    gc.collect()
-    gc.disable()
-    try:
-        for turn in range(repeats):
-            for name in sorted(arms, reverse=bool(turn % 2) != backwards):
-                cpu, wall = time.process_time(), time.perf_counter()
-                arms[name].fit(X, y)
-                taken[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-    finally:
-        gc.enable()
-    return {f"{name}{clock}": min(times[i] for times in taken[name]) for name in arms for i, clock in enumerate(CLOCKS)}
+        clone(arm).set_params(n_estimators=2).fit(X[:100], y[:100])
+    return least_seconds({name: partial(arm.fit, X, y) for name, arm in arms.items()}, repeats, backwards=backwards)
 
 
 def speed_up(
@@ -216,7 +204,7 @@ def speed_up(
         trees: Trees of the forest and rounds of the booster.
         columns: Columns, of which 10 carry signal; a tenth of the labels is wrong.
         threads: Threads of the second fit.
-        repeats: Timed runs per arm, after one run to warm up.
+        repeats: Timed runs per arm, after a small one to warm up.
     """
     data_seed, fit_seed = streams(seed, 2)
     X, y = make_classification(rows, columns, n_informative=10, n_redundant=0, flip_y=0.2, random_state=data_seed)
@@ -225,7 +213,7 @@ def speed_up(
         for arm, model in (("forest", "forest"), ("booster", booster))
         for name, count in (("one", 1), ("more", threads))
     }
-    seconds = _least_seconds(arms, X, y, repeats, backwards=bool(seed % 2))
+    seconds = _fit_seconds(arms, X, y, repeats, backwards=bool(seed % 2))
     return {f"{name}_s": seconds[f"{name}_wall_s"] for name in arms}
 
 

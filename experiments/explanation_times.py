@@ -74,16 +74,16 @@ def seconds_to_explain(
             }
             explainers[explainer]().shap_values(asked, **({"silent": True} if explainer == "kernel" else {}))
 
-    def by_lime(known: np.ndarray, asked: np.ndarray) -> None:
+    def by_lime(known: np.ndarray, asked: np.ndarray, samples: int = 5000) -> None:
         lime = LimeTabularExplainer(known, random_state=sampling)
         for row in asked:
-            lime.explain_instance(row, fitted.predict_proba, num_features=10)
+            lime.explain_instance(row, fitted.predict_proba, num_features=10, num_samples=samples)
 
     runs = {"lime": partial(by_lime, train, explained), "shap": partial(by_shap, train[:background], explained)}
     state = np.random.get_state()  # noqa: NPY002  SHAP draws from the global generator, which is left as it was
     np.random.seed(sampling)  # noqa: NPY002  the same
     try:
-        by_lime(train[:20], explained[:1])
+        by_lime(train[:20], explained[:1], samples=100)
         by_shap(train[:2], explained[:1])
         return least_seconds(runs, repeats, backwards=bool(seed % 2))
     finally:

@@ -65,7 +65,8 @@ def seconds_to_loss(
         columns: Columns generated; scaled so that a row is as long whatever their number and spread.
         hidden: Units per hidden layer; none for logistic regression.
         gap: How near to the lowest loss, as a share.
-        rates: Learning rates tried by every arm; each is given up once it has taken as long as the best before.
+        rates: Learning rates tried by every arm, by `single` from the first on and by the others from the last back;
+            each is given up once it has taken as long as the best before.
         mini: Rows of a minibatch.
         spread: The largest of the generated columns' standard deviations over the smallest; all matter alike.
         same: Whether all arms take all rows in each step.
@@ -86,7 +87,7 @@ def seconds_to_loss(
     outcomes = {}
     for arm, size in {"single": 1, "mini": mini, "full": n}.items():
         best, rows, fastest = limit, 0, np.nan
-        for rate in rates:
+        for rate in rates if arm == "single" else rates[::-1]:
             seconds, used = _descended(start, X, y, n if same else size, rate, target, best, stepping)
             if seconds < best:
                 best, rows, fastest = seconds, used, rate

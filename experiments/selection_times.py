@@ -61,9 +61,9 @@ def seconds_to_select(
     else:
         X, y, _ = gaussian_classes(drawing, n, columns=columns, informative=10)
     X = scale(X)
-    forest = RandomForestClassifier(random_state=fitting)
 
-    def selectors(kept: int) -> dict[str, BaseEstimator]:
+    def selectors(kept: int, trees: int = 100) -> dict[str, BaseEstimator]:
+        forest = RandomForestClassifier(trees, random_state=fitting)
         fits = {"forest": forest, "logistic": LogisticRegression(max_iter=1000), "linear": LinearRegression()}
         tests = {
             "f_test": f_classif,
@@ -86,7 +86,7 @@ def seconds_to_select(
             }[wrapper],
         }
 
-    for selector in selectors(2).values():
+    for selector in selectors(2, trees=2).values():
         selector.fit(X[:60, :3], y[:60])
     runs = {name: lambda chosen=chosen: chosen.fit(X, y) for name, chosen in selectors(keep).items()}
     return least_seconds(runs, repeats, backwards=bool(seed % 2))

@@ -1,15 +1,15 @@
 """Trials on sequences: attention and its mask, its speed, positions, recurrent networks."""
 
-import gc
 import math
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from experiments.common.clocks import least_seconds
 from experiments.common.layers import (
     chain,
     embedding,
@@ -247,21 +247,16 @@ def seconds_of_a_pass(
         for weights in net.parameters():
             weights.data.normal_(0, width**-0.5, generator=rng)
     passes = nets | ({"recurrent": _looped(nets["recurrent"])} if loop else {})
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in passes}
-    gc.collect()
-    gc.disable()
-    try:
-        for turn in range(repeats + 1):
-            for name in sorted(passes, reverse=bool((turn + seed) % 2)):
-                wall, cpu = time.perf_counter(), time.process_time()
-                out = passes[name](x)
-                (out if isinstance(out, Tensor) else out[0]).square().mean().backward()
-                taken[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-    finally:
-        gc.enable()
-    least = {name: np.min(times[1:], axis=0) for name, times in taken.items()}
+
+    def once(name: str) -> None:
+        out = passes[name](x)
+        (out if isinstance(out, Tensor) else out[0]).square().mean().backward()
+
+    for name in passes:
+        once(name)
+    least = least_seconds({name: partial(once, name) for name in passes}, repeats, backwards=bool(seed % 2))
     counts = {name: sum(weights.numel() for weights in net.parameters()) for name, net in nets.items()}
-    found = {f"{name}{clock}": float(least[name][i]) for name in nets for i, clock in enumerate(("_s", "_cpu_s"))}
+    found = {f"{name}_{to}": least[f"{name}_{of}"] for name in nets for to, of in (("s", "wall_s"), ("cpu_s", "s"))}
     return found | {"weights": counts["attention"] / counts["recurrent"]}
 
 

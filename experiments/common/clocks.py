@@ -17,7 +17,9 @@ def least_seconds(runs: Mapping[str, Callable[[], object]], repeats: int, *, bac
         backwards: Whether the first round begins with the last name; let it change from seed to seed.
     """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    gc.collect()
+    gc.collect(
+        1
+    )  # what the preparation left; a walk through all that was ever imported would take longer than most calls
     gc.disable()
     try:
         for turn in range(repeats):
