@@ -150,7 +150,7 @@ class Session:
                 list(found.values()), runs, uri=self.uri, artifacts=self.artifacts, profile=self.profile,
                 revision=reproduction.code_revision(self.places.root),
                 claim_files={path: self.files[path] for path in found}, figures=figures, exploratory=exploratory,
-                suite={"claims": len(found)} if len(found) > 1 else None,
+                suite=len(found) > 1,
             )  # fmt: skip
         except ClaimsError as error:
             console.print(

@@ -33,8 +33,8 @@ BEST: dict[str, Any] = {"kind": "best", "a": "a", "rivals": ["b", "c"], "better"
 
 
 def judged(criterion: dict[str, Any], close: float = 0.01, looks: Any = LOOKS, **outcomes: Any) -> Judgement:
-    options = {key: outcomes.pop(key) for key in ("population", "interval_level") if key in outcomes}
-    return judge(criterion, outcomes, looks=looks, alpha=0.01, close=close, **options)
+    population = outcomes.pop("population", None)
+    return judge(criterion, outcomes, looks=looks, alpha=0.01, close=close, population=population)
 
 
 def normal(n: int = 128, mean: float = 0.0, sd: float = 1.0, seed: int = 0) -> Array:
@@ -145,9 +145,6 @@ def test_interval_is_the_repeated_one_at_the_closing_level_over_the_looks() -> N
     found = judged(LEVEL, close=0.0025, x=x)
     low, high = MeanSample.of(x).interval(0.0025 / 5)
     assert (found.low, found.high) == pytest.approx((float(low), float(high)))
-    narrow = judged(LEVEL, close=0.0025, x=x, interval_level=0.05)
-    assert narrow.low == pytest.approx(float(MeanSample.of(x).interval(0.01)[0]))
-    assert (narrow.ph, narrow.state) == (found.ph, found.state)
 
 
 def test_median_shares_its_level_among_four_looks() -> None:
