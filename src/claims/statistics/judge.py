@@ -303,10 +303,11 @@ def nothing_seen(record: Record) -> Judgement:
         for leaf in record.parts
     )
     state = "broken" if broken else "open"
-    ends = (math.nan, -math.inf, math.inf)
-    standing = (Standing(record.rows, 1.0, 1.0, state),)
-    shown = (1.0, 1.0, state, False, reason, 1.0, 1.0, math.nan, standing)
-    return Judgement(count, record.failed, *ends, results, (), *shown)  # type: ignore[arg-type]
+    return Judgement(
+        n=count, failed=record.failed, estimate=math.nan, low=-math.inf, high=math.inf, leaves=results, looks=(),
+        ph=1.0, pf=1.0, state=state, no_variation=False, reason=reason, hold_cp=1.0, fail_cp=1.0, needed_n=math.nan,
+        standings=(Standing(record.rows, 1.0, 1.0, state),),
+    )  # fmt: skip
 
 
 def deciding(node: Tree, ph: Array, pf: Array) -> int:
