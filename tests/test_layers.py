@@ -100,8 +100,8 @@ CASES = {
         20,
     ),
     "image-norms": image_case(
-        [layers.convolution(2, 4), layers.batch_norm(4), relu, layers.mean_pool(3, 1), layers.group_norm(4, 2)],
-        lambda: [nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(3, 1), nn.GroupNorm(2, 4)],
+        [layers.convolution(2, 4), layers.batch_norm(4), relu, layers.max_pool(3, 1), layers.group_norm(4, 2)],
+        lambda: [nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(3, 1), nn.GroupNorm(2, 4)],
         64,
     ),
     "global-mean": Case(
@@ -247,17 +247,6 @@ def test_schedules_and_clipping_are_those_of_torch(schedule: str, optimizer: str
             rule.step()
             plan.step()
         assert relative_error([tensor[replicate] for tensor in ours], list(net.parameters())) < 1e-4
-
-
-def test_gradient_norms_are_those_of_torch() -> None:
-    case = CASES["convolution"]
-    weights, rows, _ = problem(case, SEEDS)
-    norms = training.gradient_norms(case.ours, weights, rows)
-    for replicate in range(len(SEEDS)):
-        net = torch_net(case, weights, replicate)
-        nn.functional.cross_entropy(net(rows[0][replicate]), rows[1][replicate]).backward()
-        theirs = [float(tensor.grad.norm()) for tensor in net.parameters()]
-        np.testing.assert_allclose(norms[:, replicate], theirs, rtol=1e-4)
 
 
 def test_dropout_keeps_the_expected_value_in_training_and_everything_otherwise() -> None:

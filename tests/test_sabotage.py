@@ -38,7 +38,7 @@ from experiments import (
     sequences,
     tuning,
 )
-from experiments.common import layers
+from experiments.common import layers, pipelines
 
 FILES = schema.files(Path(__file__).resolve().parents[1] / "conf")
 SETTINGS = replace(proof.SETTINGS, looks=(8, 16, 32, 64))
@@ -218,7 +218,7 @@ SABOTAGED = {
     ),
     "shuffled labels": Sabotage(
         "trees/prepruning-settings-prevent-overfitting", ["wrong-labels"],
-        generic, "_drawn", shuffled_labels, "supported", "invalid", reason=BLIND,
+        generic, "drawn", shuffled_labels, "supported", "invalid", reason=BLIND,
     ),
     # What the guide has wrong put right
     "the mask as attention wants it": Sabotage(
@@ -236,7 +236,7 @@ SABOTAGED = {
     ),
     "the lasso for the ridge": Sabotage(
         "features/ridge-is-a-feature-selector", ["by-default", "correlated", "wide"],
-        generic, "_class", instead_of_ridge, "refuted", "supported", "holds",
+        pipelines, "estimator_class", instead_of_ridge, "refuted", "supported", "holds",
     ),
 }  # fmt: skip
 

@@ -579,21 +579,6 @@ def test_a_run_that_another_one_overtook_starts_again(project, good, ran, monkey
     assert shown(project) == shown(good)
 
 
-def test_a_store_without_checksums_gets_them(good, tmp_path):
-    path = tmp_path / "store.sqlite"
-    shutil.copy(good.root / "build" / "store.sqlite", path)
-    old = sqlite3.connect(path)
-    old.execute("ALTER TABLE result DROP COLUMN checksum")
-    old.commit()
-    old.close()
-    known = Store(good.root / "build" / "store.sqlite").results("toy/good")
-    for _ in range(2):
-        store = Store(path)
-        assert store.results("toy/good") == known
-        assert not store.damaged
-        store.close()
-
-
 JUDGES = """
 import sys, time
 from claims import processes

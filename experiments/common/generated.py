@@ -177,34 +177,6 @@ def holes(seed: int, X: np.ndarray, share: float, mechanism: str) -> np.ndarray:
     return missing
 
 
-def drifting(
-    seed: int, rows: int, *, kind: str, at: float = 0.5, turn: float = 90.0, columns: int = 10, error: float = 0.1
-) -> Labelled:
-    """Rows in the order of time whose rule changes: the class is the side of a plane, with labels turned at random.
-
-    Args:
-        seed: Draws everything.
-        rows: At least 2.
-        kind: `none`; `sudden`, the plane turns at once; `gradual`, it turns evenly from there to the end; `inputs`,
-            the mean of every column moves by 1 at once while the rule stays.
-        at: When the change begins, as a share of the rows.
-        turn: How far the plane turns, in degrees.
-        columns: Gaussian columns.
-        error: Share of labels turned over, the Bayes error at any time, in [0, 0.5].
-    """
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(rows, columns))
-    since = (np.arange(rows) / rows - at) / (1 - at)
-    if kind == "inputs":
-        X += (since >= 0)[:, None]
-    path = {"sudden": (since >= 0).astype(float), "gradual": np.clip(since, 0, 1)}.get(kind, np.zeros(rows))
-    first, second = np.linalg.qr(rng.normal(size=(columns, 2)))[0].T
-    angle = np.deg2rad(turn) * path
-    side = np.cos(angle) * (X @ first) + np.sin(angle) * (X @ second) > 0
-    probability = np.where(side, 1 - error, error)
-    return X, (rng.random(rows) < probability).astype(int), probability
-
-
 def _correlated(rng: np.random.Generator, rows: int, columns: int, correlation: float) -> np.ndarray:
     """Gaussian columns of variance 1, any two with the same correlation."""
     return np.sqrt(1 - correlation) * rng.normal(size=(rows, columns)) + np.sqrt(correlation) * rng.normal(

@@ -143,11 +143,6 @@ def max_pool(size: int = 2, stride: int | None = None) -> Layer:
     return function(lambda x: by_row(x, lambda z: functional.max_pool2d(z, size, stride)))
 
 
-def mean_pool(size: int = 2, stride: int | None = None) -> Layer:
-    """nn.AvgPool2d."""
-    return function(lambda x: by_row(x, lambda z: functional.avg_pool2d(z, size, stride)))
-
-
 def dropout(rate: float) -> Layer:
     """nn.Dropout, with each replicate's masks from its own generator; `rate` in [0, 1)."""
 

@@ -118,14 +118,6 @@ def clip_each(leaves: Iterable[Tensor], limit: float) -> None:
         grad.mul_(factors.view(-1, *[1] * (grad.dim() - 1)))
 
 
-def gradient_norms(forward: Forward, weights: Weights, rows: Rows, loss: Loss = cross_entropy) -> np.ndarray:
-    """Norm of the loss's gradient for each trained tensor, (tensors, replicates), in training mode without dropout."""
-    leaves = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in weights]
-    total = loss(forward(leaves, rows[0].movedim(1, 2), ()), rows[1]).sum()
-    grads = torch.autograd.grad(total, [leaf for leaf in leaves if leaf.requires_grad])
-    return np.stack([grad.flatten(1).double().norm(dim=1).numpy() for grad in grads])
-
-
 class Best:
     """Early stopping after the fact: as `watch` of `fit` it keeps each replicate's weights at their best.
 

@@ -13,7 +13,7 @@ from claims.errors import ClaimsError
 from claims.evidence import Drift, Evidence
 from claims.fingerprint import trial_sha256
 from claims.progress import claim_table, coloured, console, say, suite_table, table
-from claims.reproduction import Outcome
+from claims.reproduction import SuiteRun
 from claims.runner import ClaimRun, looks_of
 from claims.schema import Claim
 from claims.session import Session, select
@@ -34,8 +34,8 @@ def run(session: Session, choice: str | None, overrides: Sequence[str]) -> int:
     if claim == own and all(config[key] == default[key] for key in ("base_seed", "alpha")):
         return _reproduced(session, [choice], one=True)
     # Overridden runs need no store of their own: their keys differ by parameters.
-    outcome = session.computed([claim])
-    found = {path: evidence.assemble(run, None) for path, run in outcome.runs.items() if run.done}
+    suite = session.computed([claim])
+    found = {path: evidence.assemble(run, None) for path, run in suite.runs.items() if run.done}
     for record in found.values():
         console.print(claim_table(record))
     session.mirror(found, session.places.reports, exploratory=True)
@@ -54,40 +54,40 @@ def reproduce(args: argparse.Namespace) -> int:
 
 def _reproduced(session: Session, paths: Sequence[str], one: bool = False) -> int:
     """Runs claims, writes evidence and pages beside the committed ones, mirrors to MLflow and compares."""
-    drifts, outcome = session.judged(paths)
+    drifts, suite = session.judged(paths)
     target = session.target
     reproduction.remove_strangers(target, session.files)
     session.build_pages(target)
-    if outcome.computed or one:
+    if suite.computed or one:
         found = {path: evidence.read(target / "evidence" / f"{path}.json") for path in drifts}
-        if outcome.computed:
+        if suite.computed:
             session.mirror(found, target)
         for record in found.values() if one else ():
             console.print(claim_table(record))
-    return _concluded(list(drifts.values()), outcome, session.profile == "quick")
+    return _concluded(list(drifts.values()), suite, session.profile == "quick")
 
 
-def _concluded(drifts: Sequence[Drift], outcome: Outcome, quick: bool) -> int:
+def _concluded(drifts: Sequence[Drift], suite: SuiteRun, quick: bool) -> int:
     """Says how a run came out; its exit code."""
     judged = [d for d in drifts if d.before is not None]
     # A quick run with too few replicates to decide does not contradict what is committed.
     same = [d for d in judged if d.reproduced or (quick and d.after == "inconclusive")]
     if len(drifts) > 1 or len(same) < len(judged):
         console.print(suite_table(drifts))
-    if outcome.damaged:
-        say(f"stored results that were changed after they were written, left out and computed again: {outcome.damaged}")
-    for path in outcome.noisy:
+    if suite.damaged:
+        say(f"stored results that were changed after they were written, left out and computed again: {suite.damaged}")
+    for path in suite.noisy:
         say(
             f"{path}: not timed (the host is too noisy now, or another run computes); committed evidence stays in force"
         )
-    incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
+    incomplete = [path for path, run in suite.runs.items() if not run.done and path not in suite.noisy]
     for path in incomplete:
         say(f"{path}: incomplete; run the command again, what is stored is kept")
     new = len(drifts) - len(judged)
     console.print(
         f"{len(same)} of {len(judged)} verdicts reproduced"
         + (f", {new} new (make accept commits {'it' if new == 1 else 'them'})" if new else "")
-        + f"; {outcome.computed:,} replicates computed, {outcome.cpu_seconds:.0f} CPU seconds",
+        + f"; {suite.computed:,} replicates computed, {suite.cpu_seconds:.0f} CPU seconds",
         highlight=False,
     )
     if quick:
@@ -106,9 +106,9 @@ def compare_seeds(args: argparse.Namespace) -> int:
         build = places.build / "stability" / str(seed)
         other: Session = args.session(f"base_seed={seed}", f"paths.build={build}", "tracking=none")
         say(f"base seed {seed}:")
-        _, outcome = other.judged(select(session.files, args.patterns))
-        if outcome.noisy:
-            say(f"not timed, this host is too noisy now: {', '.join(outcome.noisy)}")
+        _, suite = other.judged(select(session.files, args.patterns))
+        if suite.noisy:
+            say(f"not timed, this host is too noisy now: {', '.join(suite.noisy)}")
         found[seed] = evidence.read_all(other.target)
     standard = session.profile == "standard"
     file = (places.reports if standard else places.build) / f"stability{'' if standard else f'-{session.profile}'}.md"
@@ -134,14 +134,14 @@ def compare_environment(args: argparse.Namespace) -> int:
     kept, build = places.reports / "environments" / there.name, places.build / "environments" / there.name
     other: Session = args.session(f"paths.build={build}", f"paths.reports={kept}", "tracking=none")
     paths = select(session.files, args.patterns)
-    drifts, outcome = other.judged(paths)
+    drifts, suite = other.judged(paths)
     claims = other.claims(drifts)
     acceptance.accept(list(drifts), claims, other.places, other.settings, session.files)
     session.build_pages(places.reports, places.build / "site")
     committed = session.committed()
     apart = [p for p, d in drifts.items() if p in committed and committed[p]["verdict"]["label"] != d.after]
     say(f"{len(apart)} of {len(drifts)} verdicts differ here; see {places.reports / 'environments.md'}")
-    return 4 if set(paths) - set(drifts) - set(outcome.noisy) else 0
+    return 4 if set(paths) - set(drifts) - set(suite.noisy) else 0
 
 
 def merge(args: argparse.Namespace) -> int:

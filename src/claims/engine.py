@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from claims import worker
 from claims.errors import ClaimsError
 from claims.job import Job, Result
+from claims.processes import cores
 
 # A worker that is killed while it starts is no chunk's fault; when none comes up in so many tries, something else is.
 STARTS, START_SECONDS = 5, 120.0
@@ -133,11 +134,6 @@ def measured(function: Callable[[], float], seconds: float, memory_gb: float, lo
         return math.nan
     finally:
         child.kill()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Local:

@@ -76,11 +76,12 @@ def written(claim: Claim) -> list[Cell]:
         real = merged.pop("real", None)
         conditions[name] = Cell(name, "condition", merged, STREAM["condition"], real)
     found = list(conditions.values())
-    for role, controls in (("negative", claim.controls.negative), ("positive", claim.controls.positive)):
+    roles: tuple[tuple[Role, Any], ...] = (("negative", claim.controls.negative), ("positive", claim.controls.positive))
+    for role, controls in roles:
         for name, control in controls.items():
             merged = {**conditions[control.base].parameters, **control.parameters()}
             real = merged.pop("real", conditions[control.base].real)
-            found.append(Cell(name, role, merged, STREAM[role], real, control.base))  # type: ignore[arg-type]
+            found.append(Cell(name, role, merged, STREAM[role], real, control.base))
     return found
 
 

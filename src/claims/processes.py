@@ -19,6 +19,11 @@ ALONE = 40
 OBJECTS = 50_000
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def mapped(function: Callable[..., Any], *lists: Sequence[Any]) -> Iterator[Iterator[Any]]:
     """Values of an importable function over lists of equal length, in order; by one process a core where many.
@@ -28,11 +33,10 @@ def mapped(function: Callable[..., Any], *lists: Sequence[Any]) -> Iterator[Iter
     Raises:
         ClaimsError: One of them was killed.
     """
-    cores = os.cpu_count() or 1
-    if len(lists[0]) <= ALONE or cores == 1:
+    if len(lists[0]) <= ALONE or cores() == 1:
         yield map(function, *lists)
         return
-    pool = ProcessPoolExecutor(cores, get_context("spawn"), _prepare)
+    pool = ProcessPoolExecutor(cores(), get_context("spawn"), _prepare)
     try:
         yield pool.map(function, *lists, chunksize=8)
     except BrokenProcessPool:

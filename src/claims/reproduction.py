@@ -56,8 +56,8 @@ class EngineSettings:
 
 
 @dataclass
-class Outcome:
-    """What a run of the suite gave.
+class SuiteRun:
+    """What a run of the suite gave, and what it took.
 
     Attributes:
         noisy: Timed claims left alone because the host was too noisy; their committed evidence stays in force.
@@ -89,7 +89,7 @@ def run(
     engine: EngineSettings,
     store: Store,
     told: Callable[[ClaimRun | None], None] = lambda run: None,
-) -> Outcome:
+) -> SuiteRun:
     """Runs claims to their verdicts: timed ones last, alone, each by one process.
 
     Args:
@@ -99,17 +99,17 @@ def run(
         store: Read for what is known; held for writing only while something is computed.
         told: Called when a claim is done and after every chunk.
     """
-    outcome, seen = Outcome(), store.version()
+    suite, seen = SuiteRun(), store.version()
     for claim in claims:
-        outcome.runs[claim.path] = ClaimRun(claim, settings, store.results(claim.path))
-    outcome.damaged = len(store.damaged)
+        suite.runs[claim.path] = ClaimRun(claim, settings, store.results(claim.path))
+    suite.damaged = len(store.damaged)
     # A claim whose replicates are all stored is done after one step without any engine.
-    pending = [r for r in outcome.runs.values() if r.step()]
-    for finished in outcome.runs.values():
+    pending = [r for r in suite.runs.values() if r.step()]
+    for finished in suite.runs.values():
         if finished.done:
             told(finished)
     if not pending:
-        return outcome
+        return suite
     contract.refuse_broken_modules(r.claim for r in pending)
     with store.writing():
         if store.version() != seen:
@@ -120,17 +120,17 @@ def run(
         try:
             if plain_runs:
                 with _computing():
-                    _compute(plain_runs, settings, engine, store, outcome, told)
+                    _compute(plain_runs, settings, engine, store, suite, told)
             if timed:
                 with _computing(alone=True) as alone:
-                    if not (alone and _compute_timed(timed, settings, engine, store, outcome, told)):
-                        outcome.noisy = [r.claim.path for r in timed]
+                    if not (alone and _compute_timed(timed, settings, engine, store, suite, told)):
+                        suite.noisy = [r.claim.path for r in timed]
         except KeyboardInterrupt:
             count = store.replicates() - before
             raise KeyboardInterrupt(f"the {count:,} replicates of this run that were finished are stored") from None
-    outcome.computed = sum(r.count for c in outcome.runs.values() for r in c.computed)
-    outcome.cpu_seconds = sum(r.cpu for c in outcome.runs.values() for r in c.computed)
-    return outcome
+    suite.computed = sum(r.count for c in suite.runs.values() for r in c.computed)
+    suite.cpu_seconds = sum(r.cpu for c in suite.runs.values() for r in c.computed)
+    return suite
 
 
 @contextmanager
@@ -152,10 +152,10 @@ def _computing(alone: bool = False) -> Iterator[bool]:
 
 
 def _compute(
-    runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
+    runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, suite: SuiteRun, told: Any
 ) -> None:
     started = engines.start(engine.name, engine.workers, engine.memory_gb, _log(store), engine.address)
-    outcome.workers = max(outcome.workers, started.workers)
+    suite.workers = max(suite.workers, started.workers)
     finished = False
     try:
         Suite(runs, store, started, settings, told).run()
@@ -169,13 +169,13 @@ def _log(store: Store) -> Path:
 
 
 def _compute_timed(
-    runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, outcome: Outcome, told: Any
+    runs: Sequence[ClaimRun], settings: Settings, engine: EngineSettings, store: Store, suite: SuiteRun, told: Any
 ) -> bool:
     """Times claims one after the other; False where the host is too noisy for any."""
     alone = EngineSettings("local", 1, engine.memory_gb, engine.seconds)
     quiet = abs(engines.measured(worker.timing_control, alone.seconds, alone.memory_gb, _log(store))) < QUIET
     for run_ in runs if quiet else ():
-        _compute([run_], settings, alone, store, outcome, told)
+        _compute([run_], settings, alone, store, suite, told)
     return quiet
 
 
@@ -194,11 +194,11 @@ def _judged(claim: Claim, common: tuple[Settings, Places, Path, str]) -> Drift |
     return None if store.damaged or run_.step() else _write(run_, places, target, 0, commit)
 
 
-def write(outcome: Outcome, places: Places, target: Path) -> list[Drift]:
+def write(suite: SuiteRun, places: Places, target: Path) -> list[Drift]:
     """Writes the evidence of every claim that is done, and its run file where the evidence changed."""
     commit = code_revision(places.root)
-    done = [run_ for run_ in outcome.runs.values() if run_.done]
-    return [_write(run_, places, target, 1 if run_.claim.timed else outcome.workers, commit) for run_ in done]
+    done = [run_ for run_ in suite.runs.values() if run_.done]
+    return [_write(run_, places, target, 1 if run_.claim.timed else suite.workers, commit) for run_ in done]
 
 
 def _write(run_: ClaimRun, places: Places, target: Path, workers: int, commit: str) -> Drift:

@@ -109,7 +109,7 @@ class Review(_Strict):
 
 
 class ClaimFile(_Strict):
-    """One claim as its file says it (DESIGN: a claim file)."""
+    """One claim as its file says it."""
 
     statement: Text
     guide: Place
@@ -189,14 +189,14 @@ def claim_of(content: Mapping[str, Any], topic: str, id: str) -> Claim:
     try:
         return Claim.model_validate({**content, "topic": topic, "id": id})
     except ValidationError as error:
-        told = {fault["loc"]: _fault(fault, content) for fault in error.errors()}
+        told = {fault["loc"]: _fault(fault) for fault in error.errors()}
         unknown = " ".join(text for text in told.values() if ": unknown key" in text)
         # A misspelt key is also a missing one; the first line says all.
         faults = [t for loc, t in told.items() if "is required" not in t or f"did you mean {loc[-1]!r}" not in unknown]
         raise ClaimsError("\n".join(f"{topic}/{id}: {fault}" for fault in faults)) from None
 
 
-def _fault(fault: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+def _fault(fault: Mapping[str, Any]) -> str:
     """One pydantic fault in the words: field, rule, value, next step."""
     location = [str(part) for part in fault["loc"] if part != "[key]"]
     field = ".".join(location)

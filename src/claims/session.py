@@ -14,7 +14,7 @@ from claims import contract, environments, evidence, guide, reproduction, schema
 from claims.errors import ClaimsError, nearest
 from claims.evidence import Drift, Evidence
 from claims.progress import Shown, console
-from claims.reproduction import EngineSettings, Outcome, Places
+from claims.reproduction import EngineSettings, Places, SuiteRun
 from claims.runner import Settings
 from claims.schema import Claim
 from claims.store import Store
@@ -89,15 +89,15 @@ class Session:
         """Committed evidence by `topic/id`."""
         return evidence.read_all(self.places.reports)
 
-    def computed(self, claims: Sequence[Claim]) -> Outcome:
+    def computed(self, claims: Sequence[Claim]) -> SuiteRun:
         """What a run of the claims gives, with its progress on the terminal."""
         store = Store(self.places.store)
         with Shown(console, len(claims)) as shown:
-            outcome = reproduction.run(claims, self.settings, self.engine, store, shown.told)
+            suite = reproduction.run(claims, self.settings, self.engine, store, shown.told)
         store.close()
-        return outcome
+        return suite
 
-    def judged(self, paths: Sequence[str]) -> tuple[dict[str, Drift], Outcome]:
+    def judged(self, paths: Sequence[str]) -> tuple[dict[str, Drift], SuiteRun]:
         """Brings claims to their verdicts and writes the evidence; how they compare with the committed, and the run."""
         memory = unchanged.Memory(self.places, self.target, self.settings)
         drifts = memory.recalled(paths)
@@ -107,10 +107,10 @@ class Session:
         quiet = not console.is_terminal
         shown = track(finished, "judging", len(stored), console=console, transient=True, disable=quiet)
         drifts |= {drift.claim: drift for drift in shown if drift is not None}
-        outcome = self.computed([claim for path, claim in claims.items() if path not in drifts])
-        drifts |= {drift.claim: drift for drift in reproduction.write(outcome, self.places, self.target)}
-        memory.keep(drift for path, drift in drifts.items() if path not in outcome.unsettled)
-        return {path: drifts[path] for path in paths if path in drifts}, outcome
+        suite = self.computed([claim for path, claim in claims.items() if path not in drifts])
+        drifts |= {drift.claim: drift for drift in reproduction.write(suite, self.places, self.target)}
+        memory.keep(drift for path, drift in drifts.items() if path not in suite.unsettled)
+        return {path: drifts[path] for path in paths if path in drifts}, suite
 
     def build_pages(self, reports: Path, site: Path | None = None) -> None:
         """Builds the pages of a folder of reports, and the site where one is given, unless all is as the last time."""
@@ -150,7 +150,7 @@ class Session:
                 list(found.values()), runs, uri=self.uri, artifacts=self.artifacts, profile=self.profile,
                 revision=reproduction.code_revision(self.places.root),
                 claim_files={path: self.files[path] for path in found}, figures=figures, exploratory=exploratory,
-                suite={"claims": len(found)} if len(found) > 1 else None,
+                suite=len(found) > 1,
             )  # fmt: skip
         except ClaimsError as error:
             console.print(

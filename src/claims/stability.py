@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from claims.evidence import Evidence
 from claims.report.markdown import escaped, laid_out, page_of
-from claims.report.words import Record, count, deciding, number
+from claims.report.numbers import number
+from claims.report.words import Record, count, deciding
 
 OPPOSITE = {"supported", "refuted"}
 SAME = ("declaration_sha256", "trial_sha256", "revisions", "versions")

@@ -22,8 +22,6 @@ CREATE TABLE IF NOT EXISTS result (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_claim ON result (claim);
 """
-
-
 COLUMNS = tuple(field.name for field in fields(Result))
 
 
@@ -47,21 +45,11 @@ class Store:
             # NORMAL: a crash of the machine may lose the last commits, a crash of the process none.
             self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
             found = tuple(name for name, *_ in self._db.execute("SELECT * FROM result LIMIT 0").description)
-            if found == COLUMNS:
-                self._add_checksums()
-            elif found != (*COLUMNS, "checksum"):
+            if found != (*COLUMNS, "checksum"):
                 raise ClaimsError(
                     f"{path}: the store was written by another version of claims (columns {', '.join(found)}); use that"
                     " version, or move the store away, and the run computes what is missing"
                 )
-
-    def _add_checksums(self) -> None:
-        """Completes a store of a version without them."""
-        rows = self._db.execute("SELECT * FROM result").fetchall()
-        with self._transaction():
-            self._db.execute("ALTER TABLE result ADD COLUMN checksum TEXT NOT NULL DEFAULT ''")
-            sums = [(_checksum(row), row[0]) for row in rows]
-            self._db.executemany("UPDATE result SET checksum = ? WHERE key = ?", sums)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from claims.report import figures, words
+from claims.report import drawing, figures, numbers, words
 from tests.report import records
 
 EVERY = [*records.VERDICTS, *records.KINDS, records.hostile]
@@ -44,7 +44,7 @@ def test_effects_stand_in_the_figure_as_in_the_table(made):
     e = made()
     told = texts(figures.svg(e))
     for c in [*e["conditions"], *e["controls"]]:
-        assert words.effect(words.deciding(c)) in told
+        assert numbers.effect(words.deciding(c)) in told
 
 
 @pytest.mark.parametrize(("label", "must"), [("holds", "positive"), ("fails", "negative")])
@@ -135,5 +135,5 @@ def test_a_curve_is_coloured_by_its_own_part_of_the_criterion():
     e = records.evidence("id", "Both rise.", {"all": [rising, flat]}, made[:1], made[1:], "refuted")
     assert e["conditions"][0]["label"] == "fails"
     first, _, second, _ = figures.svg(e).split('<g id="axes_')[1:]
-    assert f"stroke: {figures.COLOURS['holds']}; stroke-width: 1.8" in first
-    assert f"stroke: {figures.COLOURS['fails']}; stroke-width: 1.8" in second
+    assert f"stroke: {drawing.COLOURS['holds']}; stroke-width: 1.8" in first
+    assert f"stroke: {drawing.COLOURS['fails']}; stroke-width: 1.8" in second

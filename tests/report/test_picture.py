@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from claims.report import picture
-from claims.report.figures import VERDICTS
+from claims.report.drawing import VERDICTS
 from tests.report.test_pages import EVERY, GUIDE
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claims.report import citing, words
+from claims.report import citing, numbers, words
 from claims.statistics import ErrorStatement
 from tests.report import records
 
@@ -171,7 +171,7 @@ def test_what_a_condition_needs_is_told_once():
 @given(st.floats(-100, 100), st.floats(0.001, 100), st.floats(0.001, 100), st.sampled_from([0.0, 0.01, -0.2, 1.0, 1.2]))
 def test_rounding_never_moves_a_number_across_the_margin(estimate, down, up, bound):
     ends = {"estimate": estimate, "low": estimate - down, "high": estimate + up}
-    told = words.effect({**ends, "lower": bound, "upper": math.inf, "kind": "diff"})
+    told = numbers.effect({**ends, "lower": bound, "upper": math.inf, "kind": "diff"})
     for value, text in zip(ends.values(), re.findall(r"-?[\d.]+", told), strict=True):
         assert (value > bound) == (float(text) > bound) or abs(value - bound) < 1e-9
 
@@ -193,7 +193,7 @@ def test_rounding_never_moves_a_number_across_the_margin(estimate, down, up, bou
     ],
 )
 def test_numbers(value, told):
-    assert words.number(value) == told
+    assert numbers.number(value) == told
 
 
 @pytest.mark.parametrize(
@@ -208,13 +208,13 @@ def test_numbers(value, told):
 )
 def test_effects(part, told):
     ends = dict(zip(("estimate", "low", "high"), part, strict=True), lower=0.01, upper=math.inf)
-    assert words.effect({**ends, "kind": "diff"}) == told
+    assert numbers.effect({**ends, "kind": "diff"}) == told
 
 
 @pytest.mark.parametrize(("distance", "told"), [(0.0, "equal"), (0.0023, "off by 0.0023"), (1.0, "off by 1")])
 def test_the_effect_of_an_identity_is_a_distance(distance, told):
     ends = {"estimate": distance, "low": math.nan, "high": math.nan, "lower": 0.0, "upper": 0.0}
-    assert words.effect({**ends, "kind": "identity"}) == told
+    assert numbers.effect({**ends, "kind": "identity"}) == told
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_the_effect_of_an_identity_is_a_distance(distance, told):
     ],
 )
 def test_regions(lower, upper, kind, scale, told):
-    assert words.region({"lower": lower, "upper": upper, "kind": kind, "scale": scale}) == told
+    assert numbers.region({"lower": lower, "upper": upper, "kind": kind, "scale": scale}) == told
 
 
 def test_error_statement():

@@ -24,17 +24,19 @@ import pytest
 
 import claims.statistics
 from benchmarks import calibration as real_calibration
+from tests.statistics import cases as real_cases
 
 HERE = Path(__file__).parent
 PACKAGE = Path(claims.statistics.__file__).parent
 MODULES = ("tests", "kinds", "criteria", "course", "reasons", "judge", "verdict", "controls", "margins")
+JUDGE = ("test_looks", "test_judge", "test_reasons", "test_invariance")
 BATTERY = {
-    "tests": ("test_pvalues", "test_judge", "test_margins"),
-    "kinds": ("test_criteria", "test_judge", "test_margins"),
-    "criteria": ("test_criteria", "test_judge", "test_margins"),
-    "course": ("test_judge", "test_margins", "test_criteria"),
-    "reasons": ("test_judge",),
-    "judge": ("test_judge", "test_criteria", "test_margins"),
+    "tests": ("test_pvalues", *JUDGE, "test_margins"),
+    "kinds": ("test_criteria", *JUDGE, "test_margins"),
+    "criteria": ("test_criteria", *JUDGE, "test_margins"),
+    "course": (*JUDGE, "test_margins", "test_criteria"),
+    "reasons": JUDGE,
+    "judge": (*JUDGE, "test_criteria", "test_margins"),
     "verdict": ("test_verdict", "test_margins"),
     "controls": ("test_controls", "test_margins"),
     "margins": ("test_margins",),
@@ -341,15 +343,17 @@ TESTS = {
     for name in sorted({one for names in BATTERY.values() for one in names})
 }
 CALIBRATION = compile(inspect.getsource(real_calibration), "calibration.py", "exec")
+CASES = compile(inspect.getsource(real_cases), "cases.py", "exec")
 
 
 @contextmanager
 def package(mutant: Mutant | None) -> Iterator[bool]:
-    """`claims.statistics` and `benchmarks.calibration` rebuilt with the mutant in the place of the real ones.
+    """`claims.statistics` and what the tests use of it rebuilt with the mutant in the place of the real ones.
 
     False where the mutant breaks already while it is imported.
     """
-    names = ["claims.statistics", *(f"claims.statistics.{one}" for one in MODULES), "benchmarks.calibration"]
+    users = {"benchmarks.calibration": CALIBRATION, "tests.statistics.cases": CASES}
+    names = ["claims.statistics", *(f"claims.statistics.{one}" for one in MODULES), *users]
     before = {name: sys.modules.get(name) for name in names}
     try:
         root = fresh("claims.statistics")
@@ -361,7 +365,8 @@ def package(mutant: Mutant | None) -> Iterator[bool]:
             code = mutant.build() if mutant is not None and mutant.module == one else ORIGINAL[one]
             exec(code, module.__dict__)
         exec(ORIGINAL["__init__"], root.__dict__)
-        exec(CALIBRATION, fresh("benchmarks.calibration").__dict__)
+        for name, code in users.items():
+            exec(code, fresh(name).__dict__)
         loads = True
     except Exception:
         loads = False

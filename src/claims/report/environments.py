@@ -7,7 +7,7 @@ from pathlib import Path
 
 from claims import evidence
 from claims.environments import Environment
-from claims.report import words
+from claims.report import numbers, words
 from claims.report.tables import Table
 from claims.report.words import Record
 
@@ -61,7 +61,7 @@ def _drifted(name: str, there: Mapping[str, Record], records: Sequence[Record], 
         for a, b in both:
             far = shift(a, b)
             if a["label"] != b["label"] or (a["name"] in differing and far >= SHIFT):
-                far_told = words.number(far, 1) if math.isfinite(far) else "-"
+                far_told = numbers.number(far, 1) if math.isfinite(far) else "-"
                 labels = a["label"] if a["label"] == b["label"] else f"{a['label']} -> {b['label']}"
                 apart = ", ".join(differing.get(a["name"], ())) or "none"
                 effects.append((path, a["name"], _effect(a), _effect(b), far_told, labels, apart))
@@ -69,7 +69,7 @@ def _drifted(name: str, there: Mapping[str, Record], records: Sequence[Record], 
         f"{_pins(known)}{words.count(len(pairs), 'claim')} of {len(paths)} run there: {len(pairs) - len(verdicts)} "
         f"with the same verdict, {len(verdicts)} with another. Outcomes differ in {touched:,} of "
         f"{rows:,} conditions and controls; {len(effects)} of these have another label, or an estimate that moved by "
-        f"at least {words.number(SHIFT)} half-width of its interval."
+        f"at least {numbers.number(SHIFT)} half-width of its interval."
     )
     head = ("claim", "condition", "here", "there", "moved (half-widths)", "label", "outcomes that differ")
     return Drifted(
@@ -112,7 +112,7 @@ def shift(here: Record, there: Record) -> float:
 
 def _effect(row: Record) -> str:
     leaf = words.deciding(row)
-    return words.effect(leaf) if leaf else "not defined"
+    return numbers.effect(leaf) if leaf else "not defined"
 
 
 def _reason(here: Record, there: Record, differing: Mapping[str, Sequence[str]], total: int) -> str:

@@ -5,7 +5,7 @@ from html import escape
 
 from claims.guide import Part
 from claims.report import tables, words
-from claims.report.figures import EDGE, INK, MUTED, VERDICTS
+from claims.report.drawing import EDGE, INK, MUTED, VERDICTS
 
 FONT = 'font-family="Verdana,DejaVu Sans,sans-serif" font-size="11"'
 COLUMNS, WIDTH, LINE, MARK = 4, 236, 20, 9  # columns of sections, their width and line height, a mark's side, in px

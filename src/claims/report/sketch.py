@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claims.report import words
+from claims.report import numbers, words
 from claims.report.words import Record
 
 ROWS = 8
@@ -60,7 +60,7 @@ def sketch(evidence: Record) -> Sketch | None:
     for condition, leaf in found[:ROWS]:
         low_end, at, high_end = (place(float(leaf[key])) for key in ("low", "estimate", "high"))
         rows.append(Row(condition["name"], condition["label"], low_end, high_end, at))
-    rule, parts = f"{part['name']}: holds if {words.region(part)}", len(found[0][0]["leaves"])
+    rule, parts = f"{part['name']}: holds if {numbers.region(part)}", len(found[0][0]["leaves"])
     if parts > 1:
         enough = "any" if evidence["kind"].startswith("any") else "all"
         rule += f" (one of {parts} parts, of which {enough} must hold)"

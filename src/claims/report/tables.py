@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from claims.guide import Guide, Part
-from claims.report import words
+from claims.report import numbers, words
 from claims.report.words import Record
 from claims.statistics import Published, error_statement
 
@@ -111,15 +111,15 @@ def _measured(condition: Record) -> tuple[str, str, str]:
     if part is None:
         return n, "not defined", ""
     name = f" ({part['name']})" if len(condition["leaves"]) > 1 else ""
-    return n, words.effect(part) + name, words.region(part)
+    return n, numbers.effect(part) + name, numbers.region(part)
 
 
 def parts(evidence: Record) -> Table:
     """Every part of the criterion in every condition, with descriptive effect sizes."""
     rows = [
         (
-            *(c["name"], part["name"], words.effect(part), words.region(part)),
-            *(words.optional(part[key]) for key in ("d_z", "win_rate", "median")),
+            *(c["name"], part["name"], numbers.effect(part), numbers.region(part)),
+            *(numbers.optional(part[key]) for key in ("d_z", "win_rate", "median")),
         )
         for c in (*evidence["conditions"], *evidence["controls"])
         for part in c["leaves"]

@@ -110,14 +110,12 @@ class Block:
         fail = np.maximum(np.where(np.isfinite(lo), power(lo, -1), 0.0), np.where(np.isfinite(hi), power(hi, 1), 0.0))
         return hold, fail
 
-    def columns(
-        self, parts: Sequence[Leaf], reached: Sequence[Step], level: float, interval_level: float
-    ) -> dict[str, Any]:
+    def columns(self, parts: Sequence[Leaf], reached: Sequence[Step], level: float) -> dict[str, Any]:
         """Everything a `Course` says of these leaves, by name; shape (..., looks, leaves)."""
         lo, hi = (np.array([getattr(parts[i], end) for i in self.index], dtype=float) for end in ("lo", "hi"))
         ph, pf = self.p_values(lo, hi)
         hold_cp, fail_cp = self.conditional_power(lo, hi, level, [step.look for step in reached])
-        low, high = self.sample.interval(interval_level / len(self.planned))
+        low, high = self.sample.interval(level / len(self.planned))
         shown = {"estimate": self.sample.estimate, "low": low, "high": high, "sd": self.sample.unit_sd}
         columns: dict[str, Any] = {"ph": ph, "pf": pf, "hold_cp": hold_cp, "fail_cp": fail_cp, **shown}
         return columns | ({"few": self.sample.few} if isinstance(self.sample, MeanSample) else {})
@@ -169,12 +167,11 @@ def course(
     looks: Sequence[int],
     level: float,
     population: tuple[float, float] | None = None,
-    interval_level: float | None = None,
 ) -> Course:
     """Everything about the leaves of `node` at the looks reached (at least one); arguments as in `blocks`.
 
-    `level` is where the condition closes; intervals are those of `interval_level` (default `level`), both shared out
-    over the planned looks. Outcomes may carry leading axes, for many conditions of equal n at once.
+    `level` is where the condition closes, and that of the intervals, shared out over the planned looks. Outcomes may
+    carry leading axes, for many conditions of equal n at once.
     """
     parts = leaves(node)
     shape = (*parts[0].score(outcomes).shape[:-1], len(reached), len(parts))
@@ -184,9 +181,8 @@ def course(
     for leaf in parts:
         if leaf.test == "exact":
             _enter(table, [leaf.index], exact_course(leaf, outcomes, reached))
-    share = level if interval_level is None else interval_level
     for block in blocks(parts, outcomes, reached, looks, population, full):
-        _enter(table, block.index, block.columns(parts, reached, level, share))
+        _enter(table, block.index, block.columns(parts, reached, level))
     return Course(looks=tuple(step.look for step in reached), **table)
 
 

@@ -148,7 +148,6 @@ def judge(
     alpha: float,
     close: float,
     population: tuple[float, float] | None = None,
-    interval_level: float | None = None,
 ) -> Judgement:
     """What the replicates so far say about one condition.
 
@@ -159,10 +158,9 @@ def judge(
             beyond the last look reached are not used.
         looks: Planned looks of the profile, increasing; those beyond n lie in the future.
         alpha: Level of the claim, for the violation rate that an `identity` leaves open.
-        close: Level at which `ph` or `pf` closes the condition (alpha / conditions).
+        close: Level at which `ph` or `pf` closes the condition (alpha / conditions), and of the interval on each side.
         population: (n_train, n_test) where replicates resplit one data set: one look at 32, tests of means only, with
             the variance of Nadeau and Bengio (2003).
-        interval_level: One-sided level of the interval before it is shared out over the looks; default `close`.
 
     Raises:
         ValueError: The criterion is wrong, an outcome is missing or has another shape, or the test is not allowed.
@@ -171,7 +169,7 @@ def judge(
     record = recorded(criterion, outcomes, looks, population)
     if not record.steps:
         return nothing_seen(record)
-    seen = course(record.node, record.data, record.steps, looks, close, population, interval_level)
+    seen = course(record.node, record.data, record.steps, looks, close, population)
     ph, pf, state = states(record.node, seen, close, record.planned[-1])
     broken = broken_reason(record, decided=state[-1] == "decided")
     if broken:
@@ -305,10 +303,11 @@ def nothing_seen(record: Record) -> Judgement:
         for leaf in record.parts
     )
     state = "broken" if broken else "open"
-    ends = (math.nan, -math.inf, math.inf)
-    standing = (Standing(record.rows, 1.0, 1.0, state),)
-    shown = (1.0, 1.0, state, False, reason, 1.0, 1.0, math.nan, standing)
-    return Judgement(count, record.failed, *ends, results, (), *shown)  # type: ignore[arg-type]
+    return Judgement(
+        n=count, failed=record.failed, estimate=math.nan, low=-math.inf, high=math.inf, leaves=results, looks=(),
+        ph=1.0, pf=1.0, state=state, no_variation=False, reason=reason, hold_cp=1.0, fail_cp=1.0, needed_n=math.nan,
+        standings=(Standing(record.rows, 1.0, 1.0, state),),
+    )  # fmt: skip
 
 
 def deciding(node: Tree, ph: Array, pf: Array) -> int:

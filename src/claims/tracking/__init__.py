@@ -24,9 +24,9 @@ def mirror(
     claim_files: Mapping[str, Path],
     figures: Mapping[str, bytes] | None = None,
     exploratory: bool = False,
-    suite: Mapping[str, Any] | None = None,
+    suite: bool = False,
 ) -> None:
-    """Write one MLflow run per evidence and, where `suite` is given, one for the execution of the whole suite.
+    """Write one MLflow run per evidence and, where `suite`, one for the execution of the whole suite.
 
     Each call makes new runs, for a run is one execution of a claim. Nothing to write means no import of mlflow.
 
@@ -38,15 +38,14 @@ def mirror(
         profile: Name of the profile that was run.
         revision: Revision of the project's code.
         claim_files: Claim files.
-        figures: SVG or PNG.
+        figures: SVG.
         exploratory: The claims were overridden, so that these runs say nothing on the committed reports.
-        suite: Numbers and texts on the execution, nested or not. `counts` ({verdict: claims}), `cpu_seconds` and
-            `replicates` are taken from `evidences` and `runs` where they are missing.
+        suite: Whether this was an execution of several claims.
 
     Raises:
         TrackingError: MLflow cannot be written; the evidence is not affected.
     """
-    if not evidences and suite is None:
+    if not evidences:
         return
     shared = {"profile": profile, "revision": revision, "exploratory": str(exploratory).lower()}
     if re.fullmatch("[0-9a-f]{7,40}", revision):
@@ -59,8 +58,8 @@ def mirror(
             files = files_of(record, claim_files.get(path), (figures or {}).get(path))
             tags = shared | {"mlflow.note.content": note(record)}
             links[path] = writer.write(claim_run(record, runs.get(path, {}), tags, files))
-        if suite is not None:
-            writer.write(suite_run(evidences, runs, shared, suite, links))
+        if suite:
+            writer.write(suite_run(evidences, runs, shared, links))
 
 
 __all__ = ["HARD_SPACE", "SERIES", "VERDICTS", "mirror", "note", "serve"]

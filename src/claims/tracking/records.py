@@ -141,26 +141,20 @@ def suite_run(
     evidences: Sequence[Mapping[str, Any]],
     runs: Mapping[str, Mapping[str, Any]],
     shared: Mapping[str, str],
-    suite: Mapping[str, Any],
     links: Mapping[str, str],
 ) -> Run:
     """The run of the whole suite: counts per verdict, cost, an overview with `links` to the runs of its claims."""
-    counts = dict.fromkeys(VERDICTS, 0) | dict(suite.get("counts") or Counter(e["verdict"]["label"] for e in evidences))
+    counts = dict.fromkeys(VERDICTS, 0) | Counter(e["verdict"]["label"] for e in evidences)
     known = [run for run in runs.values() if {"cpu_seconds", "replicates"} <= run.keys()]
-    cost = {key: sum(run[key] for run in known) for key in ("cpu_seconds", "replicates")} if known else {}
-    numbers, texts = {}, {}
-    for key, value in _leaves(cost | {k: v for k, v in suite.items() if k != "counts"}):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            numbers[f"cost_{key}" if key.endswith("_seconds") else key] = value
-        else:
-            texts[key] = value
+    keys = {"cost_cpu_seconds": "cpu_seconds", "replicates": "replicates"} if known else {}
+    cost = {name: sum(run[key] for run in known) for name, key in keys.items()}
     return Run(
         experiment=SUITE,
         name=f"{shared['profile']} {datetime.now():%Y-%m-%d %H:%M}",
-        seconds=float(suite.get("wall_seconds", 0.0)),
+        seconds=0.0,
         tags={**shared, "mlflow.note.content": _overview(evidences, counts, links)},
-        params=dict(_flat(texts)),
-        points=list(_points({"claims": sum(counts.values()), **counts, **numbers})),
+        params={},
+        points=list(_points({"claims": len(evidences), **counts, **cost})),
         files={},
     )
 
@@ -172,7 +166,7 @@ def _overview(evidences: Sequence[Mapping[str, Any]], counts: Mapping[str, int],
         (f"[{path_of(record)}]({links[path_of(record)]})", record["verdict"]["label"], _tally(record["verdict"]))
         for record in sorted(evidences, key=lambda e: (VERDICTS.index(e["verdict"]["label"]), path_of(e)))
     )
-    head = f"**{sum(counts.values())} claims: {found or 'none'}.**"
+    head = f"**{len(evidences)} claims: {found or 'none'}.**"
     return "\n".join([head, "", *_table(("claim", "verdict", "holds"), rows)])
 
 
@@ -224,7 +218,7 @@ def files_of(record: Mapping[str, Any], claim_file: Path | None, figure: bytes |
     if claim_file is not None and claim_file.is_file():
         files["claim.yaml"] = claim_file.read_bytes()
     if figure:
-        files["figure.png" if figure.startswith(b"\x89PNG") else "figure.svg"] = figure
+        files["figure.svg"] = figure
     return files
 
 

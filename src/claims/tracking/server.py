@@ -15,6 +15,7 @@ from claims.tracking.writer import ENVIRONMENT, database, quiet, reported
 if TYPE_CHECKING:
     from uvicorn import Server
 
+HOST = "127.0.0.1"  # the UI has no password
 # Columns of the lists of runs in MLflow's spelling, from left to right, with their widths in pixels.
 NAME, DATE = {"attributes.`Run Name`": 330}, {"runDateAndNestInfo": 140, "duration": 90}
 TOPIC_COLUMNS = {
@@ -40,32 +41,30 @@ SUITE_COLUMNS = {
 }
 
 
-def serve(uri: str, artifacts: Path, host: str = "127.0.0.1", port: int = 5000) -> None:
+def serve(uri: str, artifacts: Path, port: int = 5000) -> None:
     """Run MLflow's server in the foreground until Ctrl-C: one process, no job runner, no telemetry, this machine only.
 
     Raises:
         TrackingError: The port is taken, there is no database yet, or it is of another MLflow version.
     """
-    if host not in ("127.0.0.1", "localhost"):
-        raise TrackingError(f"host: the UI has no password, so it listens on 127.0.0.1 only, got {host!r}")
     path = database(uri)
     if path is None:
         print(f"MLflow runs at {uri}: open it in a browser")
         return
     if not path.is_file():
         raise TrackingError(f"{path}: no MLflow database yet; run `make reproduce` or `claims sync`")
-    if problem := _occupied(host, port):
-        free = next((p for p in range(5000, 5100) if not _occupied(host, p)), 8000)
-        raise TrackingError(f"port {port} on {host}: {problem}; choose another: make ui PORT={free}")
+    if problem := _occupied(port):
+        free = next((p for p in range(5000, 5100) if not _occupied(p)), 8000)
+        raise TrackingError(f"port {port} on {HOST}: {problem}; choose another: make ui PORT={free}")
     print("MLflow is starting ...", flush=True)
     with quiet(), reported(uri):
-        server = _server(uri, path, artifacts, host, port)
-    print(f"MLflow: http://{host}:{port}/#/experiments (Ctrl-C stops it)", flush=True)
+        server = _server(uri, path, artifacts, port)
+    print(f"MLflow: http://{HOST}:{port}/#/experiments (Ctrl-C stops it)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
 
 
-def _server(uri: str, path: Path, artifacts: Path, host: str, port: int) -> "Server":
+def _server(uri: str, path: Path, artifacts: Path, port: int) -> "Server":
     """MLflow's own application, started here and not by `mlflow server` so that its page can carry our defaults."""
     os.environ.update(ENVIRONMENT)
     import uvicorn
@@ -80,7 +79,7 @@ def _server(uri: str, path: Path, artifacts: Path, host: str, port: int) -> "Ser
 
     original = Path(str(pages.static_folder), "index.html").read_text(encoding="utf-8")
     pages.view_functions["serve"] = lambda: _page(original, path)
-    return uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
+    return uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_level="warning"))
 
 
 def _page(original: str, path: Path) -> str:
@@ -107,12 +106,12 @@ def _page(original: str, path: Path) -> str:
     return original.replace("<head>", f"<head><script>{script}</script>", 1)
 
 
-def _occupied(host: str, port: int) -> str:
+def _occupied(port: int) -> str:
     """Why a server cannot listen here, empty where it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
             return str(error).partition("] ")[2].lower() or str(error)
     return ""
