@@ -86,7 +86,7 @@ def _concluded(drifts: Sequence[Drift], outcome: Outcome, quick: bool) -> int:
     new = len(drifts) - len(judged)
     console.print(
         f"{len(same)} of {len(judged)} verdicts reproduced"
-        + (f", {new} new (make accept commits {'it' if new == 1 else 'them'})" if new else "")
+        + (f", {new} new (make accept takes {'it' if new == 1 else 'them'} into reports/)" if new else "")
         + f"; {outcome.computed:,} replicates computed, {outcome.cpu_seconds:.0f} CPU seconds",
         highlight=False,
     )
