@@ -83,9 +83,10 @@ def _concluded(drifts: Sequence[Drift], outcome: Outcome, quick: bool) -> int:
     incomplete = [path for path, run in outcome.runs.items() if not run.done and path not in outcome.noisy]
     for path in incomplete:
         say(f"{path}: incomplete; run the command again, what is stored is kept")
-    new = len(drifts) - len(judged)
+    new, left = len(drifts) - len(judged), sum(not d.reproduced for d in same)
     console.print(
         f"{len(same)} of {len(judged)} verdicts reproduced"
+        + (f" ({left} of them left open by the quick profile)" if left else "")
         + (f", {new} new (make accept takes {'it' if new == 1 else 'them'} into reports/)" if new else "")
         + f"; {outcome.computed:,} replicates computed, {outcome.cpu_seconds:.0f} CPU seconds",
         highlight=False,
