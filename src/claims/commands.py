@@ -83,10 +83,11 @@ def _concluded(drifts: Sequence[Drift], suite: SuiteRun, quick: bool) -> int:
     incomplete = [path for path, run in suite.runs.items() if not run.done and path not in suite.noisy]
     for path in incomplete:
         say(f"{path}: incomplete; run the command again, what is stored is kept")
-    new = len(drifts) - len(judged)
+    new, left = len(drifts) - len(judged), sum(not d.reproduced for d in same)
     console.print(
         f"{len(same)} of {len(judged)} verdicts reproduced"
-        + (f", {new} new (make accept commits {'it' if new == 1 else 'them'})" if new else "")
+        + (f" ({left} of them left open by the quick profile)" if left else "")
+        + (f", {new} new (make accept takes {'it' if new == 1 else 'them'} into reports/)" if new else "")
         + f"; {suite.computed:,} replicates computed, {suite.cpu_seconds:.0f} CPU seconds",
         highlight=False,
     )

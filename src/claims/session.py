@@ -115,10 +115,10 @@ class Session:
     def build_pages(self, reports: Path, site: Path | None = None) -> None:
         """Builds the pages of a folder of reports, and the site where one is given, unless all is as the last time."""
         places = self.places
-        methods = places.root / "docs" / "how-verdicts-are-made.md"
+        documents = [places.root / "docs" / f"{name}.md" for name in ("how-verdicts-are-made", "limits")]
         stamp = places.build / "unchanged" / f"{reports.name}-pages.txt"
         known = environments.load(places.conf)
-        parts = unchanged.code(), self.guide, known, methods, places.root / "CITATION.cff", reports, site
+        parts = unchanged.code(), self.guide, known, *documents, places.root / "CITATION.cff", reports, site
         if stamp.is_file() and stamp.read_text(encoding="utf-8") == unchanged.digest(*parts):
             return
         from claims import report
@@ -127,7 +127,7 @@ class Session:
         if site is not None:
             from claims.report import site as pages
 
-            told = methods if methods.is_file() else None
+            told = [file for file in documents if file.is_file()]
             pages.build(reports, site, self.guide, pages.trial_source(places.root), told, known)
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(unchanged.digest(*parts), encoding="utf-8")

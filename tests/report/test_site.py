@@ -34,9 +34,10 @@ def built(tmp_path_factory):
     hostile = {**records.hostile(), "topic": "hostile"}
     report.build(put(folder / "reports", *(made() for made in EVERY), hostile), GUIDE)
     methods = folder / "methods.md"
-    methods.write_text("# How\n\n<script>alert(1)</script>\n\n| a | b |\n| - | - |\n| 1 | 2 |\n")
+    links, table = "[a](../docs/methods.md) [b](../reports/b.md)", "| a | b |\n| - | - |\n| 1 | 2 |\n"
+    methods.write_text(f"# How\n\n{links}\n\n<script>alert(1)</script>\n\n{table}")
     made = site.build(
-        folder / "reports", folder / "site", GUIDE, code=lambda trial: f"def {trial}(): '<b>'", methods=methods
+        folder / "reports", folder / "site", GUIDE, code=lambda trial: f"def {trial}(): '<b>'", documents=[methods]
     )
     assert made.written
     return folder
@@ -91,7 +92,9 @@ def test_hostile_text_is_text(built):
     assert not [attrs for tag, attrs in tags.tags if tag == "script" or "onerror" in attrs]
     assert "<script>alert('x')</script> | a|b `code`" in "".join(tags.text)
     assert page.stat().st_size < 300_000
-    assert "<script" not in (built / "site" / "methods.html").read_text(encoding="utf-8")
+    methods = (built / "site" / "methods.html").read_text(encoding="utf-8")
+    assert "<script" not in methods
+    assert '<a href="methods.html">a</a> b' in methods
 
 
 def test_the_same_bytes_and_nothing_written_twice(built, tmp_path):

@@ -68,7 +68,7 @@ def _rounded(place: re.Match[str]) -> str:
 
 def _panels(evidence: Record) -> "Iterator[Curves | Forest]":
     """One panel for each criterion, from left to right in the declaration."""
-    rows = [*evidence["conditions"], *evidence["controls"]]
+    rows = [*evidence["conditions"], *sorted(evidence["controls"], key=lambda row: str(row["role"]))]
     data = [_arrays(row) for row in rows]
     points = {name: values.shape[1] for outcomes in data for name, values in outcomes.items() if values.ndim == 2}
     start, criteria = 0, list(leaf_criteria(evidence["declaration"]["criterion"]))

@@ -26,6 +26,7 @@ from claims.report.words import Record
 TEMPLATES = Path(__file__).parent / "templates"
 ASSETS = ("style.css", "site.js")
 FOLDERS = ("claim", "topic", "section", "evidence", "runs", "figures")
+LINK = re.compile(r'<a href="([^":#]+)">(.*?)</a>')
 FOUND = {"refuted": 4, "conditional": 4}
 """Claims shown under "what we found", by verdict."""
 
@@ -35,7 +36,7 @@ def build(
     site: Path,
     guide: Guide | None = None,
     code: Callable[[str], str] = lambda trial: "",
-    methods: Path | None = None,
+    documents: Sequence[Path] = (),
     known: Mapping[str, Environment] = MappingProxyType({}),
 ) -> Changes:
     """Writes the site from a built report folder; files are touched only if their bytes change.
@@ -45,7 +46,7 @@ def build(
         site: Folder of the site; pages of an earlier build that nothing backs any more are removed.
         guide: Its sections get a page each.
         code: Source text of a trial by its dotted path, such as `trial_source(root)` finds it.
-        methods: A Markdown file on how verdicts are made.
+        documents: Markdown files that become pages, named by their first line.
         known: The environments that `conf/environments` describes.
 
     Raises:
@@ -60,7 +61,7 @@ def build(
             names = (f"evidence/{_path(e)}.json", f"runs/{_path(e)}.json", f"figures/{_path(e)}.svg")
             files |= {n: (reports / n).read_text(encoding="utf-8") for n in names if (reports / n).is_file()}
         files |= Pages(records, runs, guide, edition(reports), files, code).all(
-            environments.read(reports, records, known), methods
+            environments.read(reports, records, known), documents
         )
         files["search.js"] = _search(records)
         written = tuple(name for name, text in files.items() if write(site / name, text))
@@ -90,6 +91,18 @@ def _path(e: Record) -> str:
     return f"{e['topic']}/{e['id']}"
 
 
+def _led(link: re.Match[str], pages: set[str]) -> str:
+    """A link to another file of the project leads to its page; where the site has none, its text stays."""
+    page = f"{Path(link[1]).stem}.html"
+    return f'<a href="{page}">{link[2]}</a>' if page in pages else link[2]
+
+
+def _summary(code: str) -> str:
+    """The first line of a trial's docstring, which says what it measures; empty where there is none."""
+    found = re.search(r'"""(.+?)(?:"""|\n)', code)
+    return found[1] if found else ""
+
+
 class Pages:
     """The HTML pages; each is a pair of its path in the site and its text."""
 
@@ -114,11 +127,11 @@ class Pages:
         self.by_section |= {n: list(part.tested) for n, part in self.parts.items()}
         self.templates = _templates()
 
-    def all(self, drifted: Sequence[Drifted], methods: Path | None) -> dict[str, str]:
+    def all(self, drifted: Sequence[Drifted], documents: Sequence[Path]) -> dict[str, str]:
         """Every page."""
-        self.nav = [("How verdicts are made", "methods.html")] * bool(methods) + [
-            ("Verdicts over time", "history.html")
-        ]
+        texts = {f"{file.stem}.html": file.read_text(encoding="utf-8") for file in documents}
+        headings = {page: text.partition("\n")[0].removeprefix("# ") for page, text in texts.items()}
+        self.nav = [(heading, page) for page, heading in headings.items()] + [("Verdicts over time", "history.html")]
         self.nav += [("Other library versions", "environments.html")] * bool(drifted)
         revised = [e for e in self.records if e["previous"]]
         moved = [e for e in revised if {one["verdict"]["label"] for one in e["previous"]} != {e["verdict"]["label"]}]
@@ -134,9 +147,10 @@ class Pages:
                 for n, name in self.names.items()
             ]
         )
-        if methods:
-            text = MarkdownIt("commonmark", {"html": False}).enable("table").render(methods.read_text(encoding="utf-8"))
-            made.append(self.page("text.html", "methods.html", heading="How verdicts are made", text=Markup(text)))  # noqa: S704 - no HTML passes
+        markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+        for page, text in texts.items():
+            shown = Markup(LINK.sub(lambda link: _led(link, {page for _, page in self.nav}), markdown.render(text)))  # noqa: S704 - no HTML passes
+            made.append(self.page("text.html", page, heading=headings[page], text=shown))
         return dict(made)
 
     def page(self, template: str, path: str = "", **values: Any) -> tuple[str, str]:
@@ -190,7 +204,8 @@ class Pages:
             citing=citing,
             sentence=self.sentences[path],
             figure=_inline(self.files[f"figures/{path}.svg"], self.sentences[path]),
-            code=self.code(e["trial"]),
+            code=(code := self.code(e["trial"])),
+            measured=_summary(code),
         )
 
     def groups(self, made: Sequence[tuple[str, str, Sequence[Record], str, Part | None]]) -> list[tuple[str, str]]:
