@@ -81,7 +81,8 @@ def convolutional(
     """
     first, second = pools or (max_pool(), max_pool())
     left = channels[1] * (side if pools else side // 4) ** 2
-    layers = convolution(1, channels[0]), relu, first, convolution(*channels), relu, second
+    # the largest is pooled before ReLU: the same values as after it, at a quarter of the work
+    layers = convolution(1, channels[0]), first, relu, convolution(*channels), second, relu
     return chain(*layers, flat, linear(left, classes))
 
 
@@ -113,8 +114,8 @@ def accuracy_by_structure(
     """
     train, test = pictures(seeds, (n_train, n_test), data, shuffled)
     side, classes = train[0].shape[-1], 4 if data == "shapes" else 10
-    unpooled = chain(convolution(1, 8), relu, convolution(8, 16), relu)
-    once = chain(unpooled, max_pool(), flat, linear(16 * (side // 2) ** 2, classes))
+    maps = convolution(1, 8), relu, convolution(8, 16), max_pool(), relu
+    once = chain(*maps, flat, linear(16 * (side // 2) ** 2, classes))
     cnn = once if poolings == 1 else convolutional(side, classes)
     parameters = sum(tensor.numel() for tensor in initial(cnn, seeds[:1]))
     matched = round((parameters - classes) / (side**2 + 1 + classes))

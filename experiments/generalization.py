@@ -16,7 +16,7 @@ from experiments.common import layers, networks, streams, training
 from experiments.common.data import bundled, shares
 
 Table = tuple[np.ndarray, np.ndarray]
-Hits = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Hits = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 Grid = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Hits]
 
 LADDERS: dict[str, list[float]] = {
@@ -319,34 +319,34 @@ def nested_estimates(
         on the fold it has not seen. `truth`: the chosen setting, fitted to all n rows, on rows for testing.
         `searched_excess`, `nested_excess`: by how much the two are above the truth.
     """
-    found = [_study(one, data, n, GRIDS[model], columns, flipped, candidates) for one in streams(seed, studies)]
+    found = [_study(one, data, n, *GRIDS[model], columns, flipped, candidates) for one in streams(seed, studies)]
     searched, nested, truth = np.mean(found, axis=0).tolist()
     excess = {"searched_excess": searched - truth, "nested_excess": nested - truth}
     return {"searched": searched, "nested": nested, "truth": truth} | excess
 
 
 def _study(
-    seed: int, data: str, n: int, grid: Grid, columns: int, flipped: float, candidates: int
+    seed: int, data: str, n: int, grid: Grid, settings: int, columns: int, flipped: float, candidates: int
 ) -> tuple[float, float, float]:
     """Best score of the search, score of the nested one, truth."""
     drawing, splitting, choosing = streams(seed, 3)
     X, y, X_test, y_test = _two_classes(drawing, data, n, columns, flipped)
     hits = grid(X, y, np.r_[X, X_test], np.r_[y, y_test])
     all_rows, test = np.arange(n), np.arange(n, n + len(y_test))
-    refitted = hits(all_rows, test)
-    tried = np.random.default_rng(choosing).permutation(len(refitted))[: candidates or None]
+    tried = np.random.default_rng(choosing).permutation(settings)[: candidates or None]
 
     def scores(part: np.ndarray, fold_seed: int) -> np.ndarray:
         folds = _folds(y[part], 5, fold_seed)
-        return np.mean([hits(part[folds != k], part[folds == k])[tried].mean(axis=1) for k in range(5)], axis=0)
+        return np.mean([hits(part[folds != k], part[folds == k], tried).mean(axis=1) for k in range(5)], axis=0)
 
     outer_seed, *inner_seeds = streams(splitting, 6)
     searched, outer = scores(all_rows, outer_seed), _folds(y, 5, outer_seed)
     nested = []
     for k, inner_seed in enumerate(inner_seeds):
         fitted, held = all_rows[outer != k], all_rows[outer == k]
-        nested.append(hits(fitted, held)[tried][np.argmax(scores(fitted, inner_seed))].mean())
-    truth = refitted[tried][np.argmax(searched)].mean()
+        best = tried[[np.argmax(scores(fitted, inner_seed))]]
+        nested.append(hits(fitted, held, best).mean())
+    truth = hits(all_rows, test, tried[[np.argmax(searched)]]).mean()
     return float(searched.max()), float(np.mean(nested)), float(truth)
 
 
@@ -385,14 +385,15 @@ def _kernels(X: np.ndarray, y: np.ndarray, X_judged: np.ndarray, y_judged: np.nd
     """Least-squares support vectors (Suykens & Vandewalle 1999), Gaussian kernels: 5 penalties by 5 widths."""
     widths = np.array([0.01, 0.03, 0.1, 0.3, 1.0])[:, None, None] * 10 / X.shape[1]
     kernels = np.exp(-widths * cdist(X_judged, X, "sqeuclidean"))
-    penalties = np.array([0.01, 0.1, 1.0, 10.0, 100.0])[:, None, None, None]
+    penalties = np.array([0.01, 0.1, 1.0, 10.0, 100.0])[:, None, None]
 
-    def hits(fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    def hits(fitted: np.ndarray, judged: np.ndarray, tried: np.ndarray) -> np.ndarray:
         signs = 2.0 * y[fitted] - 1
-        within, across = (kernels[:, rows[:, None], fitted] for rows in (fitted, judged))
-        weights = np.linalg.solve(within + penalties * np.eye(len(fitted)), (signs - signs.mean())[:, None])
+        penalty, width = np.divmod(tried, len(widths))
+        within, across = (kernels[:, rows[:, None], fitted][width] for rows in (fitted, judged))
+        weights = np.linalg.solve(within + penalties[penalty] * np.eye(len(fitted)), (signs - signs.mean())[:, None])
         outputs = (across @ weights)[..., 0] + signs.mean()
-        return (outputs.reshape(-1, len(judged)) > 0) == y_judged[judged]
+        return (outputs > 0) == y_judged[judged]
 
     return hits
 
@@ -401,22 +402,22 @@ def _voters(X: np.ndarray, y: np.ndarray, X_judged: np.ndarray, y_judged: np.nda
     """Nearest neighbours: 1, 3, ... 19 of them by two distances."""
     orders = [cdist(X_judged, X, distance).argsort(axis=1) for distance in ("euclidean", "cityblock")]
 
-    def hits(fitted: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    def hits(fitted: np.ndarray, judged: np.ndarray, tried: np.ndarray) -> np.ndarray:
         used, found = np.zeros(len(X), bool), []
         used[fitted] = True
         for order in orders:
             nearest = order[judged]
             votes = y[nearest[used[nearest]].reshape(len(judged), -1)[:, :19]].cumsum(axis=1)[:, ::2]
             found.append(((votes / np.arange(1, 20, 2) > 0.5) == y_judged[judged][:, None]).T)
-        return np.concatenate(found)
+        return np.concatenate(found)[tried]
 
     return hits
 
 
-GRIDS: dict[str, Grid] = {"kernels": _kernels, "neighbours": _voters}
+GRIDS: dict[str, tuple[Grid, int]] = {"kernels": (_kernels, 25), "neighbours": (_voters, 20)}
 """Per model, from rows to fit with and from the same rows followed by others to judge with (columns and classes): a
-function of two lists of row numbers that tells, for each setting of the model's grid fitted to the first, whether it is
-right on the second; shape (settings, rows)."""
+function of two lists of row numbers and one of settings that tells, for each of these fitted to the first, whether it
+is right on the second, shape (settings, rows); and how many settings its grid has."""
 
 
 def fold_errors(

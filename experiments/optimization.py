@@ -271,9 +271,9 @@ def accuracy_by_schedule(
     size: int = 32,
     n_steps: int = 300,
 ) -> dict[str, np.ndarray]:
-    """Accuracy on test rows after the last step under a constant and under falling learning rates, in [0, 1].
+    """Accuracy on test rows after the last step under a constant and under a falling learning rate, in [0, 1].
 
-    All arms share weights and minibatches; each takes the (first) rate that is best for it on the validation rows.
+    Both arms share weights and minibatches; each takes the (first) rate that is best for it on the validation rows.
 
     Args:
         seeds: Each draws data, weights and minibatches of one replicate.
@@ -286,13 +286,13 @@ def accuracy_by_schedule(
         hidden: Units per hidden layer.
         optimizer: `sgd` or `adam`.
         momentum: Of SGD.
-        rates: Learning rates tried by every arm.
+        rates: Learning rates tried by both arms.
         size: Rows of a minibatch.
-        n_steps: Steps of each training; the schedules fall over all of them.
+        n_steps: Steps of each training; the schedule falls over all of them.
 
     Returns:
-        `constant`, `cosine` (half a cosine down to 0) and `step` (a tenth at each third); with `_loss` their
-        cross-entropy on the training rows, in nats.
+        `constant` and `cosine` (half a cosine down to 0); with `_loss` their cross-entropy on the training rows, in
+        nats.
     """
     sizes = (n_train, n_valid, n_test)
     train, valid, test = networks.classification(seeds, sizes, data, n_classes=n_classes, flip_y=flip_y, **SHAPE)
@@ -300,7 +300,7 @@ def accuracy_by_schedule(
     start, steps = layers.initial(net, seeds), networks.batches(seeds, n_train, size, n_steps)
     options = {"momentum": momentum} if optimizer == "sgd" else {}
     outcomes = {}
-    for arm in ("constant", "cosine", "step"):
+    for arm in ("constant", "cosine"):
         plan = training.SCHEDULES[arm]
         fits = training.fit(net, start, train, steps, rates, optimizer=optimizer, schedule=plan, **options)
         valid_scores, test_scores = (

@@ -239,12 +239,13 @@ def explained(
     relevant: int = 30,
     correlation: float = 0.9,
     group: int = 0,
+    noise: float = 1.0,
     studies: int = 2,
 ) -> dict[str, float]:
     """Share of the target's variance on new rows that tuned ridge and tuned lasso explain.
 
     Both are tuned as scikit-learn does it when left to itself: ridge on leave-one-out errors over 25 penalties, lasso
-    on five folds over 30.
+    on five folds over 20.
 
     Args:
         seed: Draws columns or rows, weights and noise.
@@ -252,21 +253,29 @@ def explained(
             a number.
         n: Rows to fit; 1,000 more, or all others, test.
         columns: Columns generated.
-        relevant: Columns with a weight; the noise has as much variance as the signal.
+        relevant: Columns with a weight.
         correlation: Between two columns of a group.
         group: Columns of one group; 0 for all in one.
+        noise: Its standard deviation over that of the generated signal.
         studies: Data sets of one replicate, over which the shares are averaged.
 
     Returns:
         `ridge` and `lasso`, at most 1, below 0 where the mean would be better.
     """
-    shape = (columns, relevant, correlation, group or columns)
+    shape = (columns, relevant, correlation, group or columns, noise)
     found = [_explained(np.random.default_rng(one), data, n, *shape) for one in streams(seed, studies)]
     return {name: float(np.mean([one[name] for one in found])) for name in ("ridge", "lasso")}
 
 
 def _explained(
-    rng: np.random.Generator, data: str, n: int, columns: int, relevant: int, correlation: float, size: int
+    rng: np.random.Generator,
+    data: str,
+    n: int,
+    columns: int,
+    relevant: int,
+    correlation: float,
+    size: int,
+    noise: float,
 ) -> dict[str, float]:
     if data == "generated":
         common = rng.normal(size=(n + 1000, columns // size)).repeat(size, axis=1)
@@ -274,7 +283,7 @@ def _explained(
         weights = np.zeros(columns)
         weights[rng.permutation(columns)[:relevant]] = rng.normal(size=relevant)
         signal = X @ weights
-        y = signal + signal.std() * rng.normal(size=len(X))
+        y = signal + noise * signal.std() * rng.normal(size=len(X))
     else:
         X, y = bundled(data)
         X = scale(PolynomialFeatures(include_bias=False).fit_transform(X)) if data == "diabetes" else X
@@ -284,7 +293,7 @@ def _explained(
         simplefilter("ignore", ConvergenceWarning)
         fits = {
             "ridge": RidgeCV(alphas=np.logspace(-3, 5, 25)),
-            "lasso": LassoCV(cv=5, alphas=30, tol=1e-3, precompute=True),
+            "lasso": LassoCV(cv=5, alphas=20, tol=1e-3, precompute=True),
         }
         return {name: float(fit.fit(X[fitted], y[fitted]).score(X[test], y[test])) for name, fit in fits.items()}
 
