@@ -75,7 +75,7 @@ def r2_by_month_code(
 def _regressor(model: str, seed: int) -> RegressorMixin:
     return {
         "linear": LinearRegression(),
-        "forest": RandomForestRegressor(50, random_state=seed),
+        "forest": RandomForestRegressor(25, random_state=seed),
         "neighbours": KNeighborsRegressor(10),
     }[model]
 
@@ -183,7 +183,7 @@ def acting_together(
     Returns:
         `f_test`, which orders columns as their absolute correlation with the class does; `chi_square`, Pearson's, of
         the columns cut into quarters; `mutual_information`, by nearest neighbours; and `forest`, the impurity
-        importances of fifty trees, which see all columns.
+        importances of twenty trees, which see all columns.
     """
     drawing, guessing, fitting = streams(seed, 3)
     rng = np.random.default_rng(drawing)
@@ -210,7 +210,7 @@ def acting_together(
         # with ties a quarter can be empty, which chi2 gives as NaN
         "chi_square": np.nansum([chi2(quarter == k, y)[0] for k in range(4)], axis=0),
         "mutual_information": mutual_info_classif(X, y, random_state=guessing),
-        "forest": RandomForestClassifier(50, random_state=fitting).fit(X, y).feature_importances_,
+        "forest": RandomForestClassifier(20, random_state=fitting).fit(X, y).feature_importances_,
     }
     acts = np.arange(X.shape[1]) < order
     return {name: float(roc_auc_score(acts, scores)) for name, scores in scored.items()}
