@@ -83,7 +83,7 @@ def _models() -> dict[str, BaseEstimator]:
 
 
 def selection_and_cross_validation(
-    seed: int, *, data: str = "generated", n: int, columns: int, informative: int = 0, k: int = 10, tables: int = 3
+    seed: int, *, data: str = "generated", n: int, columns: int, informative: int = 0, k: int = 10, tables: int = 5
 ) -> dict[str, float]:
     """Five-fold accuracy with features selected before and within the folds, and accuracy on fresh rows.
 
