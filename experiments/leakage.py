@@ -314,7 +314,7 @@ def flagged_by_auc(
 
     def alarm(columns: np.ndarray, classes: np.ndarray, fitted: np.ndarray) -> float:
         with config_context(assume_finite=True, skip_parameter_validation=True):
-            forest = RandomForestClassifier(20, random_state=fitting).fit(columns[fitted], classes[fitted])
+            forest = RandomForestClassifier(12, random_state=fitting).fit(columns[fitted], classes[fitted])
             return float(roc_auc_score(classes[test], forest.predict_proba(columns[test])[:, 1]) > 0.99)
 
     return {"leaking": alarm(known, answers, seen), "honest": alarm(X, y, train)}

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from lime.lime_tabular import LimeTabularExplainer
 from scipy.special import expit
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LinearRegression
 
-from experiments.interpretability import h_statistic, lime_function
+from experiments.interpretability import h_statistic, lime_function, shuffling_costs
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,14 @@ def test_h_is_the_share_of_the_joint_effect_that_is_no_sum_of_two(main: float, p
 
     assert h_statistic(predict, X, 0, 1) == pytest.approx(expected, abs=1e-12)
     assert h_statistic(predict, X, 0, 2) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_shuffling_costs_are_the_permutation_importances_of_scikit_learn() -> None:
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    y = X @ [1.0, -2.0, 0.0]
+    model = LinearRegression().fit(X[:, ::-1], y)  # columns in the wrong order, so that it errs
+    theirs = permutation_importance(model, X, y, scoring="neg_mean_squared_error", random_state=5).importances_mean
+    assert shuffling_costs(model.predict, X, y, 5) == pytest.approx(theirs, abs=1e-12)
 
 
 @pytest.mark.parametrize("discretize", [True, False])
