@@ -22,12 +22,14 @@ def forward(weights: Weights, x: Tensor, noise: Noise) -> Tensor:
     return networks.outputs(weights, x.mT)
 
 
-def fitted(seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int) -> Weights:
+def fitted(
+    seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, rates: Sequence[float] = RATES
+) -> Weights:
     """Each network at the learning rate and the step at which it is right most often on validation rows."""
     watch = training.Best(lambda weights: networks.accuracy(weights, valid))
     start = [tensor.clone().requires_grad_() for tensor in start]
     minibatches = networks.batches(seeds, train[0].shape[1], 32, steps)
-    training.fit(forward, start, train, minibatches, RATES, optimizer="adam", watch=watch, every=steps // 20)
+    training.fit(forward, start, train, minibatches, rates, optimizer="adam", watch=watch, every=steps // 20)
     return networks.best(watch.weights, list(watch.scores))
 
 
@@ -206,7 +208,7 @@ def similarity(
     data: str = "generated",
     n_train: int = 500,
     n_valid: int = 300,
-    n_test: int = 500,
+    n_test: int = 300,
     n_classes: int = 10,
     n_features: int = 20,
     student: int = 16,
@@ -236,7 +238,7 @@ def similarity(
     """
     train, valid, test = _drawn(seeds, data, (n_train, n_valid, n_test), n_classes, n_features)
     start = networks.initial(seeds, (train[0].shape[2], teacher, teacher, n_classes))
-    large = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400)
+    large = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, RATES[1:])
     small = networks.initial(seeds, (train[0].shape[2], student, n_classes))
     # students are taken after the last step, which no rounding chooses: single precision will do from here on
     x, test = train[0].float(), (test[0].float(), test[1])
