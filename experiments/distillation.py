@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.common import networks, training
+from experiments.common.backward import Adam, gradients
 from experiments.common.layers import Noise
 from experiments.common.networks import Rows, Weights
 
@@ -21,34 +22,99 @@ def forward(weights: Weights, x: Tensor, noise: Noise) -> Tensor:
     return networks.outputs(weights, x.mT)
 
 
-def distillation(raw: Tensor, targets: Tensor, temperature: float | Tensor, weight: float | Tensor) -> Tensor:
-    """The printed loss, one value per replicate.
+def fitted(
+    seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, rates: Sequence[float] = RATES
+) -> Weights:
+    """Each network at the learning rate and the step at which it is right most often on validation rows."""
+    watch = training.Best(lambda weights: networks.accuracy(weights, valid))
+    start = [tensor.clone().requires_grad_() for tensor in start]
+    minibatches = networks.batches(seeds, train[0].shape[1], 32, steps)
+    training.fit(forward, start, train, minibatches, rates, optimizer="adam", watch=watch, every=steps // 20)
+    return networks.best(watch.weights, list(watch.scores))
+
+
+def printed(raw: Tensor, temperature: Tensor, weight: Tensor, constant: Tensor | float = 0.0) -> Tensor:
+    """Derivatives of the printed loss by a row's raw outputs, less what does not depend on them.
+
+    The loss is `weight` times the divergence of the softmax at a temperature from the teacher's at the same, multiplied
+    by the square of the temperature, and the rest times the cross-entropy with the classes.
 
     Args:
-        raw: Outputs of the student, (replicates, classes, rows).
-        targets: Outputs of the teacher and, last, the class, (replicates, rows, classes + 1).
-        temperature: Of both softmaxes, one or (replicates,); the divergence is multiplied by its square.
-        weight: Of the divergence, one or (replicates,); the cross-entropy with the classes has the rest.
+        raw: Outputs, (networks, classes, rows).
+        temperature: (networks, 1, 1).
+        weight: (networks, 1, 1), in [0, 1].
+        constant: The same of what the student should answer, from `wanted`.
     """
-    each = torch.as_tensor(temperature).view(-1, 1, 1)
-    soft = functional.log_softmax(targets[..., :-1].mT / each, 1)
-    student = functional.log_softmax(raw / each, 1)
-    divergence = (soft.exp() * (soft - student)).sum(1).mean(1) * temperature**2
-    return weight * divergence + (1 - weight) * networks.cross_entropy(raw, targets[..., -1].long())
+    return weight * temperature * (raw / temperature).softmax(1) + (1 - weight) * raw.softmax(1) - constant
 
 
-def fitted(
-    seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, loss: training.Loss, times: int = 1
-) -> Weights:
-    """Each network at the learning rate and the step at which it is right most often on validation rows.
+def wanted(told: Tensor, classes: Tensor, temperature: Tensor, weight: Tensor) -> Tensor:
+    """The same sum of the teacher's softmax and of the class, (networks, classes, rows).
 
-    With `times` above 1 all arguments but seeds and minibatches are of so many networks per seed, one after another.
+    Args:
+        told: Outputs of the teacher, (networks, classes, rows).
+        classes: (networks, rows).
+        temperature: As for `printed`.
+        weight: As for `printed`.
     """
-    watch = training.Best(lambda weights: networks.accuracy(weights, valid))
-    minibatches = networks.batches(seeds, train[0].shape[1], 32, steps).repeat(1, times, 1)
-    start = [tensor.clone().requires_grad_() for tensor in start]
-    training.fit(forward, start, train, minibatches, RATES, loss=loss, optimizer="adam", watch=watch, every=steps // 20)
-    return networks.best(watch.weights, list(watch.scores))
+    hard = functional.one_hot(classes, told.shape[1]).mT
+    return weight * temperature * (told / temperature).softmax(1) + (1 - weight) * hard
+
+
+def taught(
+    seeds: Sequence[int],
+    start: Weights,
+    rows: Rows,
+    told: Tensor,
+    steps: int,
+    rates: Sequence[float],
+    temperature: Sequence[float],
+    weight: Sequence[float],
+    watch: training.Watch | None = None,
+) -> list[Weights]:
+    """Students after Adam on the printed loss and minibatches of 32, one list per learning rate.
+
+    Args:
+        seeds: Each draws minibatches.
+        start: Initial weights of the students, one per seed; all settings of the loss start there.
+        rows: Training rows and classes.
+        told: Outputs of the teacher on them, (replicates, rows, classes).
+        steps: Minibatches.
+        rates: Learning rates of Adam, side by side.
+        temperature: One for each setting of the loss, side by side.
+        weight: The same, in [0, 1].
+        watch: Called as `training.fit` does, 20 times and at the end.
+
+    Returns:
+        Weights (settings x replicates, ...), one setting after another.
+    """
+    settings, replicates, count = len(weight), len(seeds), told.shape[1]
+    heat, part = (
+        torch.tensor(each, dtype=told.dtype).repeat_interleave(replicates).view(-1, 1, 1)
+        for each in (temperature, weight)
+    )
+    constant = wanted(told.mT.repeat(settings, 1, 1), rows[1].repeat(settings, 1), heat, part)
+    heat, part = (each.repeat(len(rates), 1, 1) for each in (heat, part))
+    rule = Adam(
+        [tensor.repeat(len(rates) * settings, 1, 1) for tensor in start],
+        np.repeat(rates, settings * replicates).tolist(),
+    )
+    fits = [list(same) for same in zip(*(each.split(settings * replicates) for each in rule.weights), strict=True)]
+    x, constant = rows[0].flatten(0, 1), constant.mT.flatten(0, 1)
+    first = count * torch.arange(settings * replicates)[:, None]
+    for done, step in enumerate(networks.batches(seeds, count, 32, steps)):
+        if watch and done % (steps // 20) == 0:
+            watch(done, fits)
+        own = (step + first[:replicates]).repeat(len(rates) * settings, 1)
+        place = (step.repeat(settings, 1) + first).repeat(len(rates), 1)
+        batch, less = (
+            of.index_select(0, at.flatten()).unflatten(0, at.shape).mT for of, at in ((x, own), (constant, place))
+        )
+        slope = partial(printed, temperature=heat, weight=part, constant=less)
+        rule.step(gradients(rule.weights, batch, slope))
+    if watch:
+        watch(steps, fits)
+    return fits
 
 
 def mislabelled(seeds: Sequence[int], rows: Rows, share: float, classes: int) -> Rows:
@@ -115,22 +181,18 @@ def gain(
         for hidden in ((teacher, teacher), (student,))
     )
     if teacher_steps:
-        large = fitted(seeds, large, shown, shown_valid, teacher_steps, networks.cross_entropy)
-    x, y = (part[:, :seen] for part in own)
+        large = fitted(seeds, large, shown, shown_valid, teacher_steps)
+    rows = own[0][:, :seen], own[1][:, :seen]
     with torch.no_grad():
-        told = torch.cat([networks.outputs(large, x).mT, y[..., None]], 2)
-    # both students side by side, first the one to whom the teacher counts for nothing, at each of the rates
-    taught = torch.tensor([0.0, weight], dtype=torch.double).repeat_interleave(len(seeds)).repeat(len(RATES))
-    loss = partial(distillation, temperature=temperature, weight=taught)
-    twice = [twofold((x, told)), twofold(own_valid)]
-    both = fitted(seeds, [tensor.repeat(2, 1, 1) for tensor in small], *twice, steps, loss, times=2)
-    right = networks.accuracy(both, twofold(test)).reshape(2, -1)
-    return {"teacher": networks.accuracy(large, test), "scratch": right[0], "distilled": right[1]}
-
-
-def twofold(rows: Rows) -> Rows:
-    """The same rows for two networks per seed, one after another."""
-    return rows[0].repeat(2, 1, 1), rows[1].repeat(2, *[1] * (rows[1].dim() - 1))
+        told = networks.outputs(large, rows[0]).mT
+    # two students side by side, the first one to whom the teacher counts for nothing
+    twice = [own_valid[0].repeat(2, 1, 1), own_valid[1].repeat(2, 1)]
+    watch = training.Best(lambda weights: networks.accuracy(weights, twice))
+    taught(seeds, small, rows, told, steps, RATES, (temperature, temperature), (0.0, weight), watch)
+    both = networks.best(watch.weights, list(watch.scores))
+    scratch, distilled = zip(*(tensor.chunk(2) for tensor in both), strict=True)
+    found = {"teacher": large, "scratch": scratch, "distilled": distilled}
+    return {name: networks.accuracy(list(weights), test) for name, weights in found.items()}
 
 
 def _drawn(seeds: Sequence[int], data: str, sizes: Sequence[int], classes: int, columns: int) -> list[Rows]:
@@ -146,7 +208,7 @@ def similarity(
     data: str = "generated",
     n_train: int = 500,
     n_valid: int = 300,
-    n_test: int = 500,
+    n_test: int = 300,
     n_classes: int = 10,
     n_features: int = 20,
     student: int = 16,
@@ -176,29 +238,24 @@ def similarity(
     """
     train, valid, test = _drawn(seeds, data, (n_train, n_valid, n_test), n_classes, n_features)
     start = networks.initial(seeds, (train[0].shape[2], teacher, teacher, n_classes))
-    large = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, networks.cross_entropy)
+    large = fitted(seeds, [tensor.double() for tensor in start], train, valid, 400, RATES[1:])
     small = networks.initial(seeds, (train[0].shape[2], student, n_classes))
     # students are taken after the last step, which no rounding chooses: single precision will do from here on
     x, test = train[0].float(), (test[0].float(), test[1])
     large = [tensor.float() for tensor in large]
     with torch.no_grad():
         told = networks.outputs(large, x).mT
-        wanted = networks.outputs(large, test[0]).mT
+        sought = networks.outputs(large, test[0]).mT
     if not dark:
         right = functional.one_hot(train[1], n_classes).bool()
         others = told.masked_fill(right, 0.0).sum(2, keepdim=True) / (n_classes - 1)
         told = torch.where(right, told, others)
-    # one student for each temperature, all side by side
-    count, each = len(temperatures), torch.tensor(temperatures, dtype=torch.float).repeat_interleave(len(seeds))
-    x, targets = (part.repeat(count, 1, 1) for part in (x, torch.cat([told, train[1][..., None]], 2)))
-    minibatches = networks.batches(seeds, n_train, 32, steps).repeat(1, count, 1)
-    start = [tensor.repeat(count, 1, 1).requires_grad_() for tensor in small]
-    loss = partial(distillation, temperature=each, weight=1.0)
-    (weights,) = training.fit(forward, start, (x, targets), minibatches, [0.005], loss=loss, optimizer="adam")
+    count = len(temperatures)
+    (weights,) = taught(seeds, small, (x, train[1]), told, steps, [0.005], temperatures, [1.0] * count)
     agreement, right = [], []
     for place in range(count):
-        own = [tensor.detach()[place * len(seeds) : (place + 1) * len(seeds)] for tensor in weights]
-        agreement.append(ranked_alike(networks.outputs(own, test[0]).mT, wanted, test[1]))
+        own = [tensor[place * len(seeds) : (place + 1) * len(seeds)] for tensor in weights]
+        agreement.append(ranked_alike(networks.outputs(own, test[0]).mT, sought, test[1]))
         right.append(networks.accuracy(own, test))
     return {"agreement": np.stack(agreement, 1), "accuracy": np.stack(right, 1)}
 

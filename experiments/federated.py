@@ -127,8 +127,8 @@ def rounds_of_averaging(
     taking_part: int | None = None,
     epochs: int = 5,
     size: int = 10,
-    one_rates: Sequence[float] = (0.41, 0.66, 1.05, 1.7, 2.7, 4.3, 6.9),
-    several_rates: Sequence[float] = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0),
+    one_rates: Sequence[float] = (0.41, 0.83, 1.7, 3.4, 6.9),
+    several_rates: Sequence[float] = (0.03, 0.086, 0.25, 0.7, 2.0),
     short: float = 0.03,
     most: int = 400,
     n_valid: int = 400,
@@ -137,7 +137,7 @@ def rounds_of_averaging(
     """Rounds of communication until a federated network is nearly as accurate as one trained on all rows together.
 
     Each round the server sends its network to some clients and averages what they send back: after one step on all
-    their rows, or after several on minibatches. Each way has seven learning rates and takes the one at which it
+    their rows, or after several on minibatches. Each way has five learning rates and takes the one at which it
     needs the fewest rounds.
 
     Args:
@@ -171,7 +171,7 @@ def rounds_of_averaging(
     net = chain(*[flat] * images, *layers)
     start = initial(net, seeds)
     best = Best(lambda weights: accuracy(net, weights, valid))
-    steps, options = batches(seeds, sizes[0], 32, 600), {"optimizer": "adam", "schedule": SCHEDULES["cosine"]}
+    steps, options = batches(seeds, sizes[0], 32, 400), {"optimizer": "adam", "schedule": SCHEDULES["cosine"]}
     fit(net, start, train, steps, [0.01], watch=best, every=20, **options)
     sharing, drawing = zip(*(streams(seed, 7)[5:] for seed in seeds), strict=True)
     held = shared_out(train, clients, split, sharing)

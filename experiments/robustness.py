@@ -24,8 +24,8 @@ def problem(
     n_classes: int,
     n_features: int,
     flip_y: float = 0.0,
-) -> tuple[Layer, list[Rows]]:
-    """A network to be trained and disjoint parts of one data set per seed.
+) -> tuple[Layer, list[Rows], tuple[float, float]]:
+    """A network to be trained, disjoint parts of one data set per seed, and the range in which columns must stay.
 
     Args:
         seeds: One draw each.
@@ -51,7 +51,8 @@ def problem(
         "linear": chain(flat, linear(inputs, n_classes)) if data in IMAGES else linear(inputs, n_classes),
         "mlp": chain(*[flat] * (data in IMAGES), linear(inputs, 64), relu, linear(64, n_classes)),
     }
-    return convolutional(IMAGES[data], n_classes) if structure == "cnn" else nets[structure], parts
+    box = (0.0, 1.0) if data in IMAGES else (-np.inf, np.inf)
+    return convolutional(IMAGES[data], n_classes) if structure == "cnn" else nets[structure], parts, box
 
 
 def lead(net: Layer, weights: Weights, x: Tensor, y: Tensor) -> Tensor:
@@ -120,11 +121,12 @@ def accuracy_under_small_changes(
         after one signed gradient (Goodfellow et al. 2015); `chosen`; `trained`, the share of the minibatches at which
         the loss was lowest.
     """
-    net, (train, valid, test) = problem(seeds, (n_train, n_valid, n_test), data, structure, n_classes, n_features)
+    sizes = n_train, n_valid, n_test
+    net, (train, valid, test), box = problem(seeds, sizes, data, structure, n_classes, n_features)
     best = Best(lambda weights: -mean_loss(net, weights, valid))
     steps, options = batches(seeds, n_train, 32, n_steps), {"optimizer": "adam", "schedule": SCHEDULES["cosine"]}
     fit(net, initial(net, seeds), train, steps, [rate], watch=best, every=20, **options)
-    (weights,), box = best.weights, (0.0, 1.0) if data in IMAGES else (-np.inf, np.inf)
+    (weights,) = best.weights
     others = [streams(seed, 7)[5:] for seed in seeds]
     leads = weights if guide == "itself" else initial(net, [start for start, _ in others])
     found = {
@@ -161,7 +163,7 @@ def hardened(
     rows: Rows,
     minibatches: Tensor,
     rate: float,
-    size: float,
+    sizes: Sequence[float],
     steps: int,
     box: tuple[float, float],
     best: Best,
@@ -170,30 +172,40 @@ def hardened(
 
     Args:
         net: The network.
-        weights: Initial weights.
+        weights: Initial weights, (replicates, ...).
         rows: Training rows.
         minibatches: From `networks.batches`; the rate falls to 0 along a cosine over them.
         rate: First learning rate.
-        size: Of the changes; 0 leaves the rows as they are.
+        sizes: Of the changes, one network per replicate each, side by side; 0 leaves the rows as they are.
         steps: Of the attack on each minibatch.
         box: As for `chosen`.
-        best: Looks 24 times on the way and at the end.
+        best: Looks 24 times on the way and at the end, at (sizes x replicates, ...).
     """
     (x, y), first = (part.flatten(0, 1) for part in rows), rows[0].shape[1] * torch.arange(len(rows[0]))[:, None]
-    leaves = [tensor.detach().clone().requires_grad_() for tensor in weights]
+    leaves = [torch.cat([tensor.detach()] * len(sizes)).requires_grad_() for tensor in weights]
     rule = torch.optim.Adam(leaves, rate, fused=True)
     plan = SCHEDULES["cosine"](rule, len(minibatches))
     for done, drawn in enumerate(minibatches):
         if done % -(-len(minibatches) // 24) == 0:
             best(done, [leaves])
-        batch, classes = x[drawn + first], y[drawn + first]
-        if size:
-            batch = chosen(net, leaves, (batch, classes), size, steps, box)
+        moved, classes = moved_each(net, leaves, (x[drawn + first], y[drawn + first]), sizes, steps, box)
         rule.zero_grad()
-        cross_entropy(net(leaves, batch.movedim(1, 2)), classes).sum().backward()
+        cross_entropy(net(leaves, moved.movedim(1, 2)), classes).sum().backward()
         rule.step()
         plan.step()
     best(len(minibatches), [leaves])
+
+
+def moved_each(
+    net: Layer, weights: Weights, rows: Rows, sizes: Sequence[float], steps: int, box: tuple[float, float]
+) -> Rows:
+    """The rows once for each size, moved by `chosen` against the networks that train with it, one after another."""
+    arms = zip(*(tensor.chunk(len(sizes)) for tensor in weights), strict=True)
+    moved = [
+        chosen(net, list(arm), rows, size, steps, box) if size else rows[0]
+        for arm, size in zip(arms, sizes, strict=True)
+    ]
+    return torch.cat(moved), torch.cat([rows[1]] * len(sizes))
 
 
 def accuracy_of_hardened(
@@ -238,21 +250,19 @@ def accuracy_of_hardened(
         rows moved by 20 steps against the network that is judged; `standard_trained` and `robust_trained`, the share
         of the minibatches at which training was best.
     """
-    net, (train, valid, test) = problem(
-        seeds, (n_train, n_valid, n_test), data, structure, n_classes, n_features, flip_y
-    )
-    box = (0.0, 1.0) if data in IMAGES else (-np.inf, np.inf)
-    start, minibatches, found = initial(net, seeds), batches(seeds, n_train, 32, n_steps), {}
-    for name, strength in {"standard": 0.0, "robust": size if against is None else against}.items():
+    sizes = n_train, n_valid, n_test
+    net, (train, valid, test), box = problem(seeds, sizes, data, structure, n_classes, n_features, flip_y)
+    strengths = 0.0, size if against is None else against
 
-        def score(weights: Weights, strength: float = strength) -> np.ndarray:
-            moved = chosen(net, weights, valid, strength, 3, box) if strength else valid[0]
-            return -mean_loss(net, weights, (moved, valid[1]))
+    def score(weights: Weights) -> np.ndarray:
+        return -mean_loss(net, weights, moved_each(net, weights, valid, strengths, 3, box))
 
-        best = Best(score)
-        hardened(net, start, train, minibatches, rate, strength, 3, box, best)
-        (weights,) = best.weights
+    best, found = Best(score), {}
+    hardened(net, initial(net, seeds), train, batches(seeds, n_train, 32, n_steps), rate, strengths, 3, box, best)
+    arms, steps = zip(*(tensor.chunk(2) for tensor in best.weights[0]), strict=True), np.split(best.steps[0], 2)
+    for name, arm, at in zip(("standard", "robust"), arms, steps, strict=True):
+        weights = list(arm)
         found[name] = accuracy(net, weights, test)
         found[f"{name}_attacked"] = accuracy(net, weights, (chosen(net, weights, test, size, 20, box), test[1]))
-        found[f"{name}_trained"] = best.steps[0] / n_steps
+        found[f"{name}_trained"] = at / n_steps
     return found

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from experiments import compression, continual, distillation, few_shot, graphs, reinforcement
-from experiments.common import networks
+from experiments.common import backward, networks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SEEDS = [3, 2**32 - 1, 11]
@@ -64,19 +64,43 @@ def test_one_matrix_of_eight_bits_is_a_quarter():
 # Distillation ------------------------------------------------------------------------------------------------------
 
 
-def test_distillation_is_the_printed_loss():
+def test_distillation_descends_the_printed_loss():
     rng = np.random.default_rng(0)
     student, teacher = (torch.from_numpy(rng.normal(size=(2, 7, 4))) for _ in range(2))
     y = torch.from_numpy(rng.integers(4, size=(2, 7)))
-    found = distillation.distillation(student.mT, torch.cat([teacher, y[..., None]], 2), temperature=3.0, weight=0.7)
+    heat, weight = (torch.full((2, 1, 1), each, dtype=torch.double) for each in (3.0, 0.7))
+    constant = distillation.wanted(teacher.mT, y, heat, weight)
+    found = distillation.printed(student.mT, heat, weight, constant).mT
+    student.requires_grad_()
     for replicate in range(2):
         soft = functional.kl_div(
             functional.log_softmax(student[replicate] / 3, 1),
             functional.softmax(teacher[replicate] / 3, 1),
-            reduction="batchmean",
+            reduction="sum",
         )
-        hard = functional.cross_entropy(student[replicate], y[replicate])
-        assert found[replicate] == pytest.approx(float(0.7 * 9 * soft + 0.3 * hard))
+        hard = functional.cross_entropy(student[replicate], y[replicate], reduction="sum")
+        (slope,) = torch.autograd.grad(0.7 * 9 * soft + 0.3 * hard, student)
+        np.testing.assert_allclose(found[replicate], slope[replicate])
+
+
+@pytest.mark.parametrize("widths", [(6, 3), (6, 5, 3), (6, 5, 4, 3)])
+def test_written_out_steps_are_those_of_torch(widths):
+    """One network per seed by autograd and torch.optim, both at once written out, each at its own rate."""
+    start = [tensor.double() for tensor in networks.initial((1, 2), widths)]
+    rng = np.random.default_rng(3)
+    x, y = torch.from_numpy(rng.normal(size=(2, 6, 7))), torch.from_numpy(rng.integers(3, size=(2, 7)))
+    rule = backward.Adam(start, (0.01, 0.1))
+    leaves = [tensor.clone().requires_grad_() for tensor in start]
+    theirs = torch.optim.Adam([{"params": leaves}], 0.1)
+    hard = functional.one_hot(y, 3).mT
+    for _ in range(20):
+        rule.step(backward.gradients(rule.weights, x, lambda raw: raw.softmax(1) - hard))
+        theirs.zero_grad()
+        networks.cross_entropy(networks.outputs(leaves, x.mT), y).sum().backward()
+        theirs.step()
+    for own, other in zip(rule.weights, leaves, strict=True):
+        np.testing.assert_allclose(own[1], other[1].detach())
+        assert not np.allclose(own[0], other[0].detach())
 
 
 def test_ranks_of_wrong_classes_ignore_the_right_one():
