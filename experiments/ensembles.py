@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -59,26 +59,32 @@ def late_rise(
         trees: Trees of each ensemble, as many as both libraries grow by default.
     """
     data_seed, split_seed, boosting_seed, forest_seed = streams(seed, 4)
-    X, y = _binary_data(data, n_train + 4000, flipped, data_seed)
-    rows = np.random.default_rng(split_seed).permutation(len(X))
-    n_train = n_train if data == "generated" else len(X) // 3
-    train, halves = rows[:n_train], (rows[n_train::2], rows[n_train + 1 :: 2])
+    rows = data, n_train, flipped, data_seed, split_seed
     outcomes = {}
-    for name, arm, arm_seed in (("boosting", booster, boosting_seed), ("forest", "forest", forest_seed)):
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # checks of 100 trees took a third
-            ensemble = _ensemble(arm, trees, learning_rate, arm_seed).fit(X[train], y[train])
-            probabilities = _as_trees_are_added(ensemble, X)
-        curves = [_curve(measure, probabilities[:, half], y[half]) for half in halves]
+    for name, arm in (("boosting", (booster, learning_rate, boosting_seed)), ("forest", ("forest", 0.0, forest_seed))):
+        curves = _curves(rows, trees, *arm)[measure]
         rises = [tested[-1] / tested[np.argmin(picking)] - 1 for picking, tested in (curves, curves[::-1])]
         outcomes[f"{name}_rise"] = float(np.mean(rises))
     return outcomes
 
 
-def _curve(measure: str, probabilities: NDArray[np.float64], y: NDArray[Any]) -> NDArray[np.float64]:
-    """The measure by number of trees; at least half a row is wrong, so that a ratio of errors is finite."""
-    if measure == "loss":
-        return _log_losses(probabilities, y)
-    return np.maximum(_errors(probabilities, y), 0.5 / len(y))
+Curves = dict[str, list[NDArray[np.float64]]]
+
+
+@lru_cache(maxsize=4096)  # conditions share their seeds, and often differ in the measure or in one arm alone
+def _curves(rows: tuple[Any, ...], trees: int, name: str, learning_rate: float, seed: int) -> Curves:
+    """Each measure by number of trees, on either half; half a row at least is wrong, so that ratios are finite."""
+    data, n_train, flipped, data_seed, split_seed = rows
+    X, y = _binary_data(data, n_train + 4000, flipped, data_seed)
+    order = np.random.default_rng(split_seed).permutation(len(X))
+    n_train = n_train if data == "generated" else len(X) // 3
+    train, halves = order[:n_train], (order[n_train::2], order[n_train + 1 :: 2])
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checks of 100 trees took a third
+        probabilities = _as_trees_are_added(_ensemble(name, trees, learning_rate, seed).fit(X[train], y[train]), X)
+    return {
+        "loss": [_log_losses(probabilities[:, half], y[half]) for half in halves],
+        "error": [np.maximum(_errors(probabilities[:, half], y[half]), 0.5 / len(half)) for half in halves],
+    }
 
 
 def _binary_data(data: str, n_rows: int, flipped: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:

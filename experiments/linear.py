@@ -1,6 +1,7 @@
 """Claims about linear models: what least squares needs, and where logistic regression is out of its depth."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -252,17 +253,17 @@ def logistic_in_many_columns(
     if data == "gaussians":
         X, y, _ = gaussian_classes(drawing, n + n_test, columns=wide, informative=narrow, error=0.05)
     elif data == "texts":
-        X, y = texts()
+        y = texts()[1]
         largest = np.isin(y, np.argsort(np.bincount(y))[-2:])
-        X, y = X[largest], y[largest]
+        y = y[largest]
     else:
         own, y = table(data)
         rng = np.random.default_rng(drawing)
         X = np.column_stack([own, *(rng.permutation(own[:, i % narrow]) for i in range(wide - narrow))])
     train, test, _ = shares(splitting, len(y), n, min(n_test, len(y) - n))
     if data == "texts":
-        X = CountVectorizer(max_features=wide).fit(X[train]).transform(X).toarray()
-        X = X[:, np.argsort(-X[train].sum(axis=0), kind="stable")]
+        X = _word_counts()[largest]
+        X = X[:, np.argsort(-X[train].sum(axis=0), kind="stable")[:wide]]
     found = {}
     for columns in (wide, narrow):
         few = X[:, :columns].astype(float)
@@ -273,6 +274,12 @@ def logistic_in_many_columns(
     rivals = [name for name, columns in found if columns == wide and name != "logistic"]
     due = {f"{name}_due": lead[name, wide] - lead[name, narrow] for name in rivals}
     return {name: found[name, wide] for name in ("logistic", *rivals)} | due
+
+
+@cache
+def _word_counts() -> np.ndarray:
+    """How often each word, in alphabetical order, stands in each of `texts`; counting anew took a third of the time."""
+    return CountVectorizer().fit_transform(texts()[0]).toarray()
 
 
 def _classifiers(counts: bool, strength: float, seed: int) -> dict[str, BaseEstimator]:

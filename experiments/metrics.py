@@ -1,5 +1,8 @@
 """Claims about evaluation metrics: what they reward, and which of them picks the better model."""
 
+from collections.abc import Callable
+from functools import lru_cache
+
 import numpy as np
 from sklearn import config_context
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -178,12 +181,8 @@ def chosen_by_label_metric(
         choice by F1; `lost`, the larger of what it loses by F1 and by balanced accuracy against the choice by that
         metric, at most 1; and `over_f1`, `over_balanced`: by how much that exceeds the loss of those two choices.
     """
-    drawing, splitting, fitting = streams(seed, 3)
-    X, y = _digits(drawing) if data == "digits" else _made(drawing, data, positives, n, noise)
-    rng = np.random.default_rng(splitting)
-    train, held_out = _stratified(rng, y, np.arange(len(y)), n, positives)
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # checks took a tenth of the time
-        answers = [model.fit(X[train], y[train]).predict(X) for model in _answering(fitting)]
+    y, answers = _answers(seed, _answering, data, positives, n, noise)
+    rng, _, held_out = _training_rows(seed, y, n, positives)
     found = []
     for _ in range(draws):
         validation, test = _stratified(rng, y, held_out, n, positives)
@@ -198,7 +197,32 @@ def chosen_by_label_metric(
     return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
 
 
-def _answering(seed: int) -> list[ClassifierMixin]:
+@lru_cache(maxsize=256)  # conditions share their seeds, and some differ in a price alone
+def _answers(
+    seed: int, pool: Callable[[int, float], list[ClassifierMixin]], data: str, positives: float, n: int, noise: float
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Labels of all rows and what each fitted model of the pool answers."""
+    drawing, _, fitting = streams(seed, 3)
+    if data == "affairs":
+        X, y = table("affairs")
+        X = (X - X.mean(axis=0)) / X.std(axis=0)
+    else:
+        X, y = _digits(drawing) if data == "digits" else _made(drawing, data, positives, n, noise)
+    _, train, _ = _training_rows(seed, y, n, positives)
+    models = pool(fitting, (1 - positives) / positives)
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checks took a tenth of the time
+        return y, [model.fit(X[train], y[train]).predict(X).astype(bool) for model in models]
+
+
+def _training_rows(
+    seed: int, y: np.ndarray, n: int, positives: float
+) -> tuple[np.random.Generator, np.ndarray, np.ndarray]:
+    """The generator that draws rows after it drew n to train on, these, and the rows held out."""
+    rng = np.random.default_rng(streams(seed, 3)[1])
+    return rng, *_stratified(rng, y, np.arange(len(y)), n, positives)
+
+
+def _answering(seed: int, _: float) -> list[ClassifierMixin]:
     """Each of four models as it comes, and with errors on the rare class made dearer."""
     kinds = (LogisticRegression, DecisionTreeClassifier, DecisionTreeClassifier, ExtraTreesClassifier)
     options = (
@@ -372,25 +396,17 @@ def regret_by_label_metric(
         Costs more, as shares of the cost of missing all positives, below 0 where they are less: `regret`, of the choice
         by the metric against that for the cost; `over_f1`, `over_balanced`, against those by F1 and balanced accuracy.
     """
-    drawing, splitting, fitting = streams(seed, 3)
-    if data == "affairs":
-        X, y = table("affairs")
-        X = (X - X.mean(axis=0)) / X.std(axis=0)
-    else:
-        X, y = _digits(drawing) if data == "digits" else _made(drawing, data, positives, n, noise)
-    ratio = (1 - positives) / positives
-    rng = np.random.default_rng(splitting)
-    train, held_out = _stratified(rng, y, np.arange(len(y)), n, positives)
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # checks took a tenth of the time
-        answers = [model.fit(X[train], y[train]).predict(X) for model in _weighing(fitting, ratio)]
+    y, answers = _answers(seed, _weighing, data, positives, n, noise)
+    rng, _, held_out = _training_rows(seed, y, n, positives)
+    miss_price = ((1 - positives) / positives) ** dearness
     rivals = {"regret": "saved", "over_f1": "f1", "over_balanced": "balanced"}
     found = []
     for _ in range(draws):
         validation, test = _stratified(rng, y, held_out, n, positives)
         labels = rng.permutation(y[validation]) if shuffled else y[validation]
-        tried = [_label_metrics(labels, a[validation], positives, ratio**dearness)[metric] for a in answers]
-        seen = [_label_metrics(y[validation], a[validation], positives, ratio**dearness) for a in answers]
-        saved = [_label_metrics(y[test], a[test], positives, ratio**dearness)["saved"] for a in answers]
+        tried = [_label_metrics(labels, a[validation], positives, miss_price)[metric] for a in answers]
+        seen = [_label_metrics(y[validation], a[validation], positives, miss_price) for a in answers]
+        saved = [_label_metrics(y[test], a[test], positives, miss_price)["saved"] for a in answers]
         picks = {name: int(np.argmax([one[rival] for one in seen])) for name, rival in rivals.items()}
         found.append([saved[pick] - saved[int(np.argmax(tried))] for pick in picks.values()])
     return dict(zip(rivals, np.mean(found, axis=0).tolist(), strict=True))
