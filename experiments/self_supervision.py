@@ -11,7 +11,7 @@ from torch.nn import functional
 from experiments.common import networks, streams, training
 from experiments.common.layers import Layer, Noise, Weights, chain, initial, linear, relu
 from experiments.common.networks import DATA, SPLIT, Rows, batches, cross_entropy
-from experiments.common.real import table
+from experiments.common.real import mnist, table
 from experiments.convolution import quartered
 
 SIDES = {"digits": 8, "mnist": 14}
@@ -53,7 +53,7 @@ def nearest(rng: np.random.Generator, z: np.ndarray, classes: int) -> np.ndarray
 @cache
 def real(data: str) -> tuple[np.ndarray, np.ndarray]:
     """Pixels in [0, 1] (mnist as 14 x 14) or columns with mean 0 and variance 1, (rows, columns), and classes."""
-    x, y = table(data)
+    x, y = mnist() if data == "mnist" else table(data)
     if data == "mnist":
         return quartered(x).reshape(len(x), -1) / 255, y
     return (x / 16 if data == "digits" else (x - x.mean(0)) / x.std(0)), y
