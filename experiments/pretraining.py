@@ -165,15 +165,25 @@ def accuracy_after_source(
     # the source's network starts at weights of its own, as one that somebody else has trained
     elsewhere, start = weights_of(net, [streams(seed, 7)[6] for seed in seeds]), weights_of(net, seeds)
     learned = stopped(net, elsewhere, source, source_valid, networks.batches(seeds, n_source, 32, 2 * n_steps), [0.003])
-    starts = {
-        "scratch": start,
-        "tuned": [tensor.requires_grad_() for tensor in learned[:-2]] + start[-2:],
-        "frozen": [tensor.detach().clone() for tensor in learned[:-2]] + start[-2:],
-    }
     minibatches = networks.batches(seeds, n_target, min(16, n_target), n_steps)
-    return {
-        arm: training.accuracy(net, stopped(net, starts[arm], train, valid, minibatches, rates), test) for arm in arms
-    }
+    found = {}
+    for arm in arms:
+        if arm == "frozen":
+            # what the layers that stay give is computed once: a last layer that changes nothing shows it
+            width = start[-2].shape[2]
+            shown = [
+                *learned[:-2],
+                torch.eye(width).double().expand(len(seeds), -1, -1),
+                torch.zeros_like(start[-1][:, :1]),
+            ]
+            features = [(training.outputs(net, shown, x).mT, y) for x, y in (train, valid, test)]
+            head = linear(width, CLASSES)
+            fitted = stopped(head, start[-2:], *features[:2], minibatches, rates)
+            found[arm] = training.accuracy(head, fitted, features[2])
+            continue
+        first = start if arm == "scratch" else [tensor.requires_grad_() for tensor in learned[:-2]] + start[-2:]
+        found[arm] = training.accuracy(net, stopped(net, first, train, valid, minibatches, rates), test)
+    return found
 
 
 def gain_by_labels(
