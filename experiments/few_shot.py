@@ -11,7 +11,7 @@ from torch.nn import functional
 from experiments.common import networks, streams, training
 from experiments.common.layers import Noise
 from experiments.common.networks import DATA, Weights
-from experiments.common.real import table
+from experiments.self_supervision import real
 
 PRINTED: Mapping[str, Sequence[int]] = {
     "dog": (1, 0, 0, 1, 0),
@@ -129,8 +129,7 @@ def by_class(seed: int, data: str, classes: int, per_class: int, columns: int, n
         centres = np.c_[rng.normal(size=(classes, 10)), np.zeros((classes, columns - 10))]
         spread = np.r_[np.full(10, 0.5), np.full(columns - 10, noise)]
         return centres[:, None] + spread * rng.normal(size=(classes, per_class, columns))
-    x, y = table(data)
-    x = x.reshape(-1, 14, 2, 14, 2).mean((2, 4)).reshape(-1, 196) / 255 if data == "mnist" else x / 16
+    x, y = real(data)
     found = [x[rng.permutation(np.flatnonzero(y == digit))[:per_class]] for digit in rng.permutation(10)]
     return np.stack(found)
 

@@ -14,6 +14,7 @@ from experiments.common import layers, networks, streams
 from experiments.common.layers import Layer, Weights
 from experiments.common.networks import DATA, SPLIT
 from experiments.common.real import table
+from experiments.self_supervision import real as pictures
 
 # Adversarial networks ------------------------------------------------------------------------------------------------
 
@@ -163,9 +164,9 @@ def images(seeds: Sequence[int], data: str) -> list[Tensor]:
         if data == "factors":
             x, train = rng.random((1500, 36)) < expit(rng.normal(size=(1500, 2)) @ rng.normal(0, 3, (2, 36))), 1000
         else:
-            x, _ = table(data)
+            x, _ = pictures(data)
             if data == "mnist":
-                x = x.reshape(-1, 14, 2, 14, 2).mean((2, 4))[:, 2:-2, 2:-2].reshape(-1, 100)
+                x = x.reshape(-1, 14, 14)[:, 2:-2, 2:-2].reshape(-1, 100)
             x, train = x[rng.permutation(len(x))] > x.max() / 2, len(x) // 3
         parts.append(np.split(x[: train + 500].astype(np.float32), [train]))
     return [torch.from_numpy(np.stack(part)) for part in zip(*parts, strict=True)]

@@ -1,7 +1,6 @@
 """Trials on what other tasks give where labels are few: a source trained on before, or tasks trained on together."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from experiments.common.layers import Layer, Weights, chain, flat, initial, line
 from experiments.common.networks import DATA, SPLIT, Rows
 from experiments.common.real import table
 from experiments.convolution import convolutional
-from experiments.transfer import joint_and_single
+from experiments.transfer import compared, many_tasks
 
 CLASSES, FACTORS = 5, 3
 
@@ -166,35 +165,71 @@ def accuracy_after_source(
     # the source's network starts at weights of its own, as one that somebody else has trained
     elsewhere, start = weights_of(net, [streams(seed, 7)[6] for seed in seeds]), weights_of(net, seeds)
     learned = stopped(net, elsewhere, source, source_valid, networks.batches(seeds, n_source, 32, 2 * n_steps), [0.003])
-    starts = {
-        "scratch": start,
-        "tuned": [tensor.requires_grad_() for tensor in learned[:-2]] + start[-2:],
-        "frozen": [tensor.detach().clone() for tensor in learned[:-2]] + start[-2:],
-    }
     minibatches = networks.batches(seeds, n_target, min(16, n_target), n_steps)
-    return {
-        arm: training.accuracy(net, stopped(net, starts[arm], train, valid, minibatches, rates), test) for arm in arms
-    }
+    found = {}
+    for arm in arms:
+        if arm == "frozen":
+            # what the layers that stay give is computed once: a last layer that changes nothing shows it
+            width = start[-2].shape[2]
+            shown = [
+                *learned[:-2],
+                torch.eye(width).double().expand(len(seeds), -1, -1),
+                torch.zeros_like(start[-1][:, :1]),
+            ]
+            features = [(training.outputs(net, shown, x).mT, y) for x, y in (train, valid, test)]
+            head = linear(width, CLASSES)
+            fitted = stopped(head, start[-2:], *features[:2], minibatches, rates)
+            found[arm] = training.accuracy(head, fitted, features[2])
+            continue
+        first = start if arm == "scratch" else [tensor.requires_grad_() for tensor in learned[:-2]] + start[-2:]
+        found[arm] = training.accuracy(net, stopped(net, first, train, valid, minibatches, rates), test)
+    return found
 
 
 def gain_by_labels(
-    seeds: Sequence[int], *, few: int, many: int, few_steps: int = 300, many_steps: int = 1000, **setting: Any
+    seeds: Sequence[int],
+    *,
+    few: int,
+    many: int,
+    data: str = "generated",
+    n_test: int = 1000,
+    tasks: int = 4,
+    columns: int = 20,
+    related: bool = True,
+    flipped: float = 0.0,
+    hidden: Sequence[int] = (64, 32),
+    rates: Sequence[float] = (0.002, 0.008),
+    few_steps: int = 300,
+    many_steps: int = 1000,
 ) -> dict[str, np.ndarray]:
     """What one network for all tasks gains in accuracy over one network for each, with few labels and with many.
 
+    The few rows are among the many, and both are judged on the same test rows.
+
     Args:
-        seeds: As for `joint_and_single`; both numbers of labels share them.
+        seeds: Each draws rows, weights, minibatches and masks of one replicate.
         few: Training rows, each with a label for every task; half as many validate.
         many: The same, many.
+        data: As for `many_tasks`.
+        n_test: Test rows, with the classes turned over that training has.
+        tasks: As for `many_tasks`.
+        columns: Likewise.
+        related: Likewise.
+        flipped: Likewise.
+        hidden: As for `compared`.
+        rates: Likewise.
         few_steps: Minibatches at most with few rows; each network stops where its validation loss is least.
         many_steps: The same with many rows, which take longer to learn.
-        setting: Further parameters of `joint_and_single`, the same for both.
 
     Returns:
-        `gain_few` and `gain_many`, in [-1, 1].
+        `joint_few`, `single_few`, `joint_many` and `single_many`, accuracies in [0, 1]; `gain_few` and `gain_many`, the
+        joint network's less the single ones'.
     """
-    gains = {}
-    for name, rows, steps in (("gain_few", few, few_steps), ("gain_many", many, many_steps)):
-        found = joint_and_single(seeds, n_train=rows, n_steps=steps, **setting)
-        gains[name] = found["joint"] - found["single"]
-    return gains
+    train, valid, test = many_tasks(seeds, (many, many // 2, n_test), data, tasks, columns, related, flipped)
+    found = {}
+    for name, rows, steps in (("few", few, few_steps), ("many", many, many_steps)):
+        known = [(x[:, :part], y[:, :part]) for (x, y), part in ((train, rows), (valid, rows // 2))]
+        accuracy = compared(seeds, [*known, test], hidden, rates, steps)
+        found |= {f"{arm}_{name}": values for arm, values in accuracy.items()}
+        found[f"gain_{name}"] = accuracy["joint"] - accuracy["single"]
+    return found

@@ -11,7 +11,7 @@ from torch.nn import functional
 from experiments.common import networks, streams, training
 from experiments.common.layers import Layer, Noise, Weights, chain, initial, linear, relu
 from experiments.common.networks import DATA, SPLIT, Rows, batches, cross_entropy
-from experiments.common.real import table
+from experiments.common.real import mnist, table
 from experiments.convolution import quartered
 
 SIDES = {"digits": 8, "mnist": 14}
@@ -53,7 +53,7 @@ def nearest(rng: np.random.Generator, z: np.ndarray, classes: int) -> np.ndarray
 @cache
 def real(data: str) -> tuple[np.ndarray, np.ndarray]:
     """Pixels in [0, 1] (mnist as 14 x 14) or columns with mean 0 and variance 1, (rows, columns), and classes."""
-    x, y = table(data)
+    x, y = mnist() if data == "mnist" else table(data)
     if data == "mnist":
         return quartered(x).reshape(len(x), -1) / 255, y
     return (x / 16 if data == "digits" else (x - x.mean(0)) / x.std(0)), y
@@ -203,15 +203,29 @@ def with_views(rngs: Sequence[np.random.Generator], rows: Rows, side: int, copie
 def fine_tuned(
     seeds: Sequence[int], starts: Sequence[Weights], train: Rows, valid: Rows, test: Rows, steps: int, rate: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy of classifiers on top of each start, and minus their loss on validation rows, (starts, replicates).
+    """Accuracy of classifiers on top of each start, and minus their loss on validation rows.
 
     All weights are trained, or the head alone: either way training stops where the loss on the validation rows is
     least, and the way with the lower one is taken.
+
+    Args:
+        seeds: One per replicate.
+        starts: Encoders, (replicates, ...).
+        train: Labelled rows, (draws x replicates, rows, ...): all draws are learned from side by side.
+        valid: The same, to choose by.
+        test: Test rows, (replicates, rows, ...).
+        steps: Minibatches, the same for all draws.
+        rate: Learning rate where all weights are trained.
+
+    Returns:
+        Both (starts, draws, replicates).
     """
     columns, classes = train[0].shape[2], int(train[1].max()) + 1
-    body = [torch.cat(same) for same in zip(*starts, strict=True)]
-    times = len(starts)
-    train, valid, test = ((x.repeat(times, 1, 1), y.repeat(times, 1)) for x, y in (train, valid, test))
+    draws = len(train[0]) // len(seeds)
+    times = len(starts) * draws
+    body = [torch.cat([tensor.repeat(draws, 1, 1) for tensor in same]) for same in zip(*starts, strict=True)]
+    train, valid = ((x.repeat(len(starts), 1, 1), y.repeat(len(starts), 1)) for x, y in (train, valid))
+    test = test[0].repeat(times, 1, 1), test[1].repeat(times, 1)
     minibatches = batches(seeds, train[0].shape[1], min(32, train[0].shape[1]), steps).repeat(1, times, 1)
     base, head = encoder(columns), linear(FEATURES, classes)
     scaled = Layer(base.draw, lambda weights, x, noise: (base.apply(weights, x, noise) - next(weights)) * next(weights))
@@ -228,7 +242,8 @@ def fine_tuned(
     features = [(training.outputs(scaled, body, x).mT, y) for x, y in (train, valid)]
     alone, of_head = stopped(head, first, *features, 0.02)
     taken = networks.best([everything, [*body, *alone]], [of_all, of_head])
-    return training.accuracy(net, taken, test).reshape(times, -1), np.maximum(of_all, of_head).reshape(times, -1)
+    shape = len(starts), draws, len(seeds)
+    return training.accuracy(net, taken, test).reshape(shape), np.maximum(of_all, of_head).reshape(shape)
 
 
 def on_labels(
@@ -258,14 +273,16 @@ def on_labels(
     starts = [start for own in arms.values() for start in own]
     ends = np.cumsum([len(own) for own in arms.values()])[:-1]
     rngs = [np.random.default_rng(streams(seed, VIEWS + 1)[VIEWS]) for seed in seeds]
-    found = np.zeros((len(arms), len(seeds)))
+    drawn = []
     for part in range(0, 2 * draws * labels, 2 * labels):
         train, valid = ((rows[0][:, at : at + labels], rows[1][:, at : at + labels]) for at in (part, part + labels))
-        train = with_views(rngs, train, side) if side else train
-        every, scores = fine_tuned(seeds, starts, train, valid, test, steps, rate)
-        for arm, (own, score) in enumerate(zip(np.split(every, ends), np.split(scores, ends), strict=True)):
-            found[arm] += np.take_along_axis(own, score.argmax(0)[None], 0)[0] / draws
-    return dict(zip(arms, found, strict=True))
+        drawn.append((*(with_views(rngs, train, side) if side else train), *valid))
+    x, y, valid_x, valid_y = (torch.cat(same) for same in zip(*drawn, strict=True))
+    every, scores = fine_tuned(seeds, starts, (x, y), (valid_x, valid_y), test, steps, rate)
+    found = {}
+    for arm, own, score in zip(arms, np.split(every, ends), np.split(scores, ends), strict=True):
+        found[arm] = np.take_along_axis(own, score.argmax(0)[None], 0)[0].mean(0)
+    return found
 
 
 # Trials ------------------------------------------------------------------------------------------------------------

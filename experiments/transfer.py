@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.common import networks, streams
-from experiments.common.layers import Layer, Weights, chain, dropout, initial, linear, relu
+from experiments.common.layers import Layer, chain, dropout, initial, linear, relu
 from experiments.common.networks import DATA, SPLIT, Rows, batches
-from experiments.common.real import table
-from experiments.common.training import Best, fit, outputs
+from experiments.common.real import mnist, table
+from experiments.common.training import Best, Loss, fit, mean_loss, outputs
 from experiments.convolution import quartered
 
 # what can be asked about a digit, each with four to six digits for yes
@@ -70,7 +70,7 @@ def many_tasks(
         if data == "generated":
             X, y = latent_tasks(made, sum(sizes), tasks, columns, related, flipped)
         else:
-            pixels, digit = table(data)
+            pixels, digit = mnist() if data == "mnist" else table(data)
             chosen = np.random.default_rng(split).permutation(len(digit))[: sum(sizes)]
             X = pixels[chosen] / 16 if data == "digits" else quartered(pixels[chosen]).reshape(len(chosen), -1) / 255
             y = np.stack([np.isin(digit[chosen], question) for question in QUESTIONS[:tasks]], 1)
@@ -80,9 +80,22 @@ def many_tasks(
     return list(zip(x, y, strict=True))
 
 
-def binary_cross_entropy(raw: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy of the sigmoid of raw outputs (networks, tasks, rows), mean over tasks and rows: (networks,)."""
-    return functional.binary_cross_entropy_with_logits(raw, y.mT, reduction="none").mean((1, 2))
+def own_loss(shares: Tensor) -> Loss:
+    """Loss of networks each of which learns some of the tasks: cross-entropy of sigmoids, one value per network.
+
+    Args:
+        shares: Weight of each task, (networks, tasks).
+
+    Returns:
+        From raw outputs (networks, tasks, rows) and classes (networks, rows, tasks); where several rates are tried,
+        their networks follow each other.
+    """
+
+    def loss(raw: Tensor, y: Tensor) -> Tensor:
+        by_task = functional.binary_cross_entropy_with_logits(raw, y.mT, reduction="none").mean(2)
+        return (by_task * shares.repeat(len(raw) // len(shares), 1)).sum(1)
+
+    return loss
 
 
 def trunk(columns: int, tasks: int, hidden: Sequence[int]) -> Layer:
@@ -92,24 +105,40 @@ def trunk(columns: int, tasks: int, hidden: Sequence[int]) -> Layer:
     return chain(*body, linear(second, tasks))
 
 
-def stopped(
-    seeds: Sequence[int], net: Layer, train: Rows, valid: Rows, rates: Sequence[float], n_steps: int
-) -> Weights:
-    """Networks, several per seed, each at the rate and moment at which its loss on validation rows is least."""
-    times = len(train[0]) // len(seeds)
-    start = [
-        t.detach().repeat(times, *[1] * (t.dim() - 1)).requires_grad_(t.requires_grad) for t in initial(net, seeds)
-    ]
-    best = Best(lambda weights: -loss_of(net, weights, valid))
-    steps = batches(seeds, train[0].shape[1], min(32, train[0].shape[1]), n_steps).repeat(1, times, 1)
-    plan = {"loss": binary_cross_entropy, "optimizer": "adam", "seeds": list(seeds) * times}
-    fit(net, start, train, steps, rates, watch=best, every=n_steps // 40, **plan)
-    return networks.best(best.weights, list(best.scores))
+def compared(
+    seeds: Sequence[int], parts: Sequence[Rows], hidden: Sequence[int], rates: Sequence[float], n_steps: int
+) -> dict[str, np.ndarray]:
+    """Accuracy, mean over tasks, of one network for all tasks and of one network of the same size for each, in [0, 1].
 
+    All are trained side by side, from the same weights and on the same minibatches and dropout masks; a single one has
+    outputs for all tasks too, of which one is trained. Each stops at the rate and moment at which its loss on
+    validation rows is least.
 
-def loss_of(net: Layer, weights: Weights, rows: Rows) -> np.ndarray:
-    """Binary cross-entropy over the rows, (networks,)."""
-    return binary_cross_entropy(outputs(net, weights, rows[0]), rows[1]).double().numpy()
+    Args:
+        seeds: Each draws weights, minibatches and masks of one replicate.
+        parts: Training, validation and test rows from `many_tasks`.
+        hidden: Units of the two hidden layers.
+        rates: Learning rates tried.
+        n_steps: Minibatches of 32 at most.
+
+    Returns:
+        `joint` and `single`.
+    """
+    tasks = parts[0][1].shape[2]
+    arms = torch.cat([torch.full((1, tasks), 1 / tasks), torch.eye(tasks)])
+    train, valid = ((x.repeat(len(arms), 1, 1), y.repeat(len(arms), 1, 1)) for x, y in parts[:2])
+    net, loss = trunk(train[0].shape[2], tasks, hidden), own_loss(arms.repeat_interleave(len(seeds), 0))
+    start = [tensor.detach().repeat(len(arms), 1, 1).requires_grad_() for tensor in initial(net, seeds)]
+    best = Best(lambda weights: -mean_loss(net, weights, valid, loss))
+    rows = train[0].shape[1]
+    steps = batches(seeds, rows, min(32, rows), n_steps).repeat(1, len(arms), 1)
+    # one generator per seed: all networks of a replicate share its masks
+    fit(net, start, train, steps, rates, loss=loss, optimizer="adam", seeds=seeds, watch=best, every=n_steps // 40)
+    weights = networks.best(best.weights, list(best.scores))
+    x, y = parts[2]
+    hits = (outputs(net, weights, x.repeat(len(arms), 1, 1)) > 0).view(len(arms), *y.mT.shape) == (y.mT > 0)
+    by_task = hits.double().mean(3)  # (arms, replicates, tasks)
+    return {"joint": by_task[0].mean(1).numpy(), "single": by_task[1:].diagonal(dim1=0, dim2=2).mean(1).numpy()}
 
 
 def joint_and_single(
@@ -127,10 +156,10 @@ def joint_and_single(
     rates: Sequence[float] = (0.002, 0.008),
     n_steps: int = 800,
 ) -> dict[str, np.ndarray]:
-    """Accuracy, mean over tasks, of one network for all tasks and of one network of the same size for each, in [0, 1].
+    """Accuracy of one network for all tasks and of one for each, as `compared` gives it.
 
-    All networks start at the same weights but for the outputs, see the same minibatches of 32, and each chooses among
-    rates and moments on the validation rows: the single ones on their own task, the joint one on the mean over tasks.
+    Each chooses among rates and moments on the validation rows: the single ones on their own task, the joint one on the
+    mean over tasks.
 
     Args:
         seeds: Each draws rows, weights, minibatches and masks of one replicate.
@@ -150,18 +179,4 @@ def joint_and_single(
         `joint` and `single`.
     """
     sizes = n_train, n_valid or n_train // 2, n_test
-    train, valid, test = many_tasks(seeds, sizes, data, tasks, columns, related, flipped)
-
-    def apart(rows: Rows) -> Rows:
-        """Every task's rows as those of a network of its own, (tasks x replicates, rows, ...)."""
-        return rows[0].repeat(tasks, 1, 1), torch.cat(rows[1].split(1, 2))
-
-    one, each = (trunk(train[0].shape[2], outs, hidden) for outs in (tasks, 1))
-    joint = stopped(seeds, one, train, valid, rates, n_steps)
-    single = stopped(seeds, each, apart(train), apart(valid), rates, n_steps)
-    found = {"joint": outputs(one, joint, test[0]), "single": outputs(each, single, apart(test)[0])}
-    hits = {
-        "joint": (found["joint"] > 0) == (test[1].mT > 0),
-        "single": (found["single"] > 0) == (apart(test)[1].mT > 0),
-    }
-    return {arm: hit.double().mean((1, 2)).view(-1, len(seeds)).mean(0).numpy() for arm, hit in hits.items()}
+    return compared(seeds, many_tasks(seeds, sizes, data, tasks, columns, related, flipped), hidden, rates, n_steps)

