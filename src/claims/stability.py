@@ -12,10 +12,11 @@ from claims.report.words import Record, count, deciding
 OPPOSITE = {"supported", "refuted"}
 SAME = ("declaration_sha256", "trial_sha256", "revisions", "versions")
 PREFACE = (
-    "Every claim is run again with other base seeds, so that all its data, splits and initial weights are fresh. A "
-    "claim near its margin may become inconclusive or conditional, or leave one of them; it is listed below, with the "
-    "conditions that moved. None may go from supported to refuted or back. Nothing in a claim is changed because of "
-    "this page, unless its trial is wrong. `make stability` writes it."
+    "Every claim is run again with other base seeds, so that all generated data, draws from real data sets, splits and "
+    "initial weights are fresh; the rows of a real data set stay the same. A claim near its margin may become "
+    "inconclusive or conditional, or leave one of them; it is listed below, with the conditions that moved. None may "
+    "go from supported to refuted or back. Nothing in a claim is changed because of this page, unless its trial is "
+    "wrong. `make stability` writes it."
 )
 DISTANCE = (
     "Distances are from the estimate to the nearest bound of what the criterion asks for, in half-widths of the "

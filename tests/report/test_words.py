@@ -79,6 +79,21 @@ def test_a_condition_is_told_by_its_own_label(label, no_variation):
     assert ("no variation" in told) == (no_variation and label != "undecided")
 
 
+def test_what_holds_only_with_the_verdict_tells_that_nothing_varies():
+    c = relabelled(["holds*"], "supported")["conditions"][0] | {"no_variation": True, "state": "open"}
+    assert words.label(c) == "holds*: no variation between replicates"
+
+
+@pytest.mark.parametrize(("label", "shown"), [("holds", "above"), ("fails", "near"), ("undecided", "near")])
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_regions_for_one_outcome_the_one_that_decides_is_shown(label, shown, turned):
+    numbers = {"estimate": 0.3, "low": 0.2, "high": 0.4}
+    leaves = [numbers | {"name": "near", "ph": 1.0, "pf": 1e-4}, numbers | {"name": "above", "ph": 1e-4, "pf": 1.0}]
+    if turned and label != "undecided":
+        leaves.reverse()
+    assert words.deciding(numbers | {"label": label, "leaves": leaves})["name"] == shown
+
+
 @pytest.mark.parametrize("role", ["negative", "positive"])
 @pytest.mark.parametrize("passes", [True, False])
 @pytest.mark.parametrize("rerun", [True, False])
@@ -237,10 +252,13 @@ def test_regions(lower, upper, kind, scale, told):
 
 def test_error_statement():
     rich = words.errors(ErrorStatement(100, 60, 0.01, 1.0, 1 / 60, None))
-    assert "With 100 claims tested this way that is about 1 wrong each way" in rich[0]
-    assert "of the 60 supported, about 1.67 % may be false" in rich[0]
+    assert "With 100 claims tested this way" in rich[0]
+    assert "about 1 would be wrong each way" in rich[0]
+    assert "of the 60 supported, about 1.67 % would then be false" in rich[0]
     poor = words.errors(ErrorStatement(100, 5, 0.01, 1.0, 0.2, ("tuning/a", "tuning/b")))
     assert poor[-1].endswith("it selects tuning/a and tuning/b.")
+    every = words.errors(ErrorStatement(100, 2, 0.01, 1.0, 0.5, ("tuning/a", "tuning/b")))
+    assert every[-1].endswith("it selects all 2 of them.")
     assert "none" in words.errors(ErrorStatement(100, 0, 0.01, 1.0, math.nan, ()))[-1]
     assert "supported" not in words.errors(ErrorStatement(100, 0, 0.01, 1.0, math.nan, None))[0]
     assert "no error rate" in words.errors(ErrorStatement(0, 0, 0.01, 0.0, math.nan, None))[0]

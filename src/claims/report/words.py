@@ -105,10 +105,16 @@ def condition_name(condition: Record) -> str:
 
 
 def deciding(condition: Record) -> Record | None:
-    """The leaf whose numbers the condition shows; None where nothing was judged."""
+    """The leaf whose numbers the condition shows; None where nothing was judged.
+
+    Where several share the numbers (one outcome, two regions), the one that leans the way the condition was decided.
+    """
     keys = ("estimate", "low", "high")
     shown = [str(float(condition[key])) for key in keys]
     same = [leaf for leaf in condition["leaves"] if [str(float(leaf[key])) for key in keys] == shown]
+    if len(same) > 1 and condition["label"] != "undecided":
+        this, other = ("pf", "ph") if condition["label"] == "fails" else ("ph", "pf")
+        same = [*(leaf for leaf in same if leaf[this] < leaf[other]), *same]
     return next(iter([*same, *condition["leaves"]]), None)
 
 
@@ -125,14 +131,14 @@ def why(condition: Record) -> str:
     """
     reason = condition["reason"].partition("; about" if condition["label"] == "undecided" else "\0")[0]
     parts = [reason if condition["label"] != "holds*" else ""]
-    if condition["no_variation"] and condition["state"] == "decided":
+    if condition["no_variation"] and condition["label"] != "undecided":
         some = "a part has " if len(condition["leaves"]) > 1 else ""
         parts.append(f"{some}no variation between replicates")
     return "; ".join(part for part in parts if part)
 
 
 def power(conditions: Iterable[Record]) -> str:
-    """How far the undecided conditions are from a decision, and about how many replicates would bring it."""
+    """How far the undecided conditions are from a decision, and with how many replicates it is as likely as not."""
     told = []
     for c in conditions:
         part = deciding(c) if c["label"] == "undecided" else None
@@ -140,7 +146,8 @@ def power(conditions: Iterable[Record]) -> str:
             away = min(abs(part["estimate"] - part[end]) for end in ("lower", "upper") if math.isfinite(part[end]))
             half = number((part["high"] - part["low"]) / 2)
             told.append(f"{c['name']} {math.ceil(c['needed_n']):,} (interval ±{half}, margin {number(away)} away)")
-    return f"Replicates that would decide it, if effects are what they seem: {'; '.join(told)}." if told else ""
+    even = "Replicates with an even chance of a decision, if effects are what they seem"
+    return f"{even}: {'; '.join(told)}." if told else ""
 
 
 # The verdict -------------------------------------------------------------------------------------------------------
@@ -338,17 +345,19 @@ def errors(statement: ErrorStatement) -> list[str]:
     s = statement
     if not s.tested:
         return ["No claim with a statistical criterion has been tested yet, so there is no error rate to state."]
-    share = f"; of the {s.supported} supported, about {number(100 * s.false_discovery)} % may be false"
+    share = f"; of the {s.supported} supported, about {number(100 * s.false_discovery)} % would then be false"
     texts = [
         f"Each verdict was designed for at most a {number(100 * s.alpha)} % chance of being wrong in each direction at "
-        "the declared margin, for well-behaved outcomes; for strongly skewed ones up to 6 % were measured there. "
-        f"With {count(s.tested, 'claim')} tested this way that is about {number(s.wrong)} wrong each way in the worst "
-        f"case{share if s.supported else ''}.",
+        "the declared margin, for well-behaved outcomes. Skewed ones err more often there: a single condition in up to "
+        "6 % of simulations, and outcomes that are rare and far from the rest without limit. "
+        f"With {count(s.tested, 'claim')} tested this way, were all of them at their margins and well-behaved, about "
+        f"{number(s.wrong)} would be wrong each way{share if s.supported else ''}.",
         "Exact criteria have no error rate and are not counted. Where replicates do not vary, a verdict assumes that "
         "contrary outcomes, if any, occur in at least a fifth of replicates; such conditions say: no variation.",
     ]
     if s.selected is not None:
         chosen = names(s.selected, 50) if s.selected else "none"
+        chosen = f"all {s.supported} of them" if len(s.selected) == s.supported > 0 else chosen
         texts.append(
             "As fewer than a fifth of the tested claims are supported, the method of Benjamini and Hochberg is given "
             f"beside the fixed level: at a false discovery rate of 5 % it selects {chosen}."
