@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from experiments.common import networks, streams, training
+from experiments.common import backward, networks, streams, training
 from experiments.common.layers import Noise
 from experiments.common.networks import DATA, Weights
 from experiments.self_supervision import real
@@ -138,8 +138,8 @@ def episode(rngs: Sequence[np.random.Generator], classes: int, rows: int, way: i
     """Places of rows in (classes x rows), (replicates, way, shot + queries): those of `way` classes at random."""
     drawn = []
     for rng in rngs:
-        chosen = rng.permutation(classes)[:way]
-        drawn.append([one * rows + rng.permutation(rows)[: shot + queries] for one in chosen])
+        chosen = rng.permutation(classes)[:way, None]
+        drawn.append(chosen * rows + rng.permuted(np.tile(np.arange(rows), (way, 1)), axis=1)[:, : shot + queries])
     return torch.from_numpy(np.array(drawn))
 
 
@@ -192,9 +192,12 @@ def prototypes(
         orders = [torch.from_numpy(rng.permutation(train.shape[1])) for rng in rngs]
         train = torch.stack([part[order] for part, order in zip(train, orders, strict=True)])
     weights = [t.requires_grad_() for t in networks.initial(seeds, (rows.shape[3], 64, 64, 64))]
-    rule = torch.optim.Adam(weights, lr=0.001)
-    everyone = torch.arange(len(seeds))[:, None, None]
+    rule = torch.optim.Adam(weights, lr=0.001, fused=True)
     classes = torch.arange(min(way, base)).repeat_interleave(15).expand(len(seeds), -1)
+
+    def taken(part: Tensor, places: Tensor) -> Tensor:
+        first_row = part.shape[1] * torch.arange(len(seeds))[:, None, None]
+        return part.flatten(0, 1).index_select(0, (places + first_row).flatten()).unflatten(0, places.shape)
 
     def embedded(given: Tensor) -> Tensor:
         return networks.outputs(weights, given.flatten(1, 2)).mT.unflatten(1, given.shape[1:3])
@@ -202,13 +205,13 @@ def prototypes(
     for _ in range(episodes):
         places = episode(rngs, base, per_class, min(way, base), shot, 15)
         rule.zero_grad()
-        networks.cross_entropy(scores(embedded(train[everyone, places]), shot), classes).sum().backward()
+        networks.cross_entropy(scores(embedded(taken(train, places)), shot), classes).sum().backward()
         rule.step()
     hits = {"learned": np.zeros(len(seeds)), "raw": np.zeros(len(seeds))}
     wanted = torch.arange(way).repeat_interleave(15)
     with torch.no_grad():
         for _ in range(50):
-            given = test[everyone, episode(rngs, new, per_class, way, shot, 15)]
+            given = taken(test, episode(rngs, new, per_class, way, shot, 15))
             for arm, seen in (("learned", embedded(given)), ("raw", given)):
                 hits[arm] += (scores(seen, shot).argmax(1) == wanted).double().mean(1).numpy() / 50
     return hits
@@ -241,18 +244,19 @@ def squared(raw: Tensor, y: Tensor) -> Tensor:
     return (raw - y.mT).square().mean((1, 2))
 
 
-def adapted(weights: Weights, x: Tensor, y: Tensor, graph: bool = False) -> Weights:
+def adapted(weights: Weights, x: Tensor, y: Tensor) -> Weights:
     """Weights after the inner loop: five steps of gradient descent at rate 0.01 on a task's support rows.
+
+    Gradients of what comes out reach `weights` through the steps, second derivatives included: the inner gradient is
+    written out, which costs less than to have it differentiated twice.
 
     Args:
         weights: One network per task.
         x: Rows, (tasks, rows, 1).
         y: Their targets, in the same shape.
-        graph: Whether gradients of what comes out reach `weights` through the steps, second derivatives included.
     """
     for _ in range(5):
-        loss = squared(networks.outputs(weights, x), y).sum()
-        grads = torch.autograd.grad(loss, weights, create_graph=graph)
+        grads = backward.gradients(weights, x.mT, lambda raw: 2 * (raw - y.mT))
         weights = [tensor - 0.01 * grad for tensor, grad in zip(weights, grads, strict=True)]
     return weights
 
@@ -270,7 +274,7 @@ def meta_trained(seeds: tuple[int, ...], iterations: int) -> Weights:
     for _ in range(iterations):
         x, waves = (part.flatten(0, 1) for part in sines(rngs, 5, 20))
         support, query = x.split(10, 1)
-        own = adapted([tensor.repeat_interleave(5, 0) for tensor in start], support, heights(support, waves), True)
+        own = adapted([tensor.repeat_interleave(5, 0) for tensor in start], support, heights(support, waves))
         rule.zero_grad()
         (squared(networks.outputs(own, query), heights(query, waves)).sum() / 5).backward()
         rule.step()
@@ -306,7 +310,7 @@ def maml(
     x, waves = (part.flatten(0, 1) for part in sines(rngs, tasks, points, **fixed))
     added = np.concatenate([rng.normal(0, noise, (tasks, points, 1)) for rng in rngs])
     y = heights(x, waves) + torch.from_numpy(added).float()
-    learned = [tensor.repeat_interleave(tasks, 0).requires_grad_() for tensor in meta_trained(tuple(seeds), iterations)]
+    learned = [tensor.repeat_interleave(tasks, 0) for tensor in meta_trained(tuple(seeds), iterations)]
     fresh = [one for seed in seeds for one in streams(streams(seed, 5)[networks.SPLIT], tasks)]
     start = [tensor.requires_grad_() for tensor in networks.initial(fresh, (1, 40, 40, 1))]
     steps = torch.arange(points).expand(100, len(x), points)
