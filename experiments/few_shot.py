@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from experiments.common import backward, networks, streams, training
+from experiments.common import networks, streams, training
 from experiments.common.layers import Noise
 from experiments.common.networks import DATA, Weights
 from experiments.self_supervision import real
@@ -244,24 +244,23 @@ def squared(raw: Tensor, y: Tensor) -> Tensor:
     return (raw - y.mT).square().mean((1, 2))
 
 
-def adapted(weights: Weights, x: Tensor, y: Tensor) -> Weights:
+def adapted(weights: Weights, x: Tensor, y: Tensor, graph: bool = False) -> Weights:
     """Weights after the inner loop: five steps of gradient descent at rate 0.01 on a task's support rows.
-
-    Gradients of what comes out reach `weights` through the steps, second derivatives included: the inner gradient is
-    written out, which costs less than to have it differentiated twice.
 
     Args:
         weights: One network per task.
         x: Rows, (tasks, rows, 1).
         y: Their targets, in the same shape.
+        graph: Whether gradients of what comes out reach `weights` through the steps, second derivatives included.
     """
     for _ in range(5):
-        grads = backward.gradients(weights, x.mT, lambda raw: 2 * (raw - y.mT))
+        loss = squared(networks.outputs(weights, x), y).sum()
+        grads = torch.autograd.grad(loss, weights, create_graph=graph)
         weights = [tensor - 0.01 * grad for tensor, grad in zip(weights, grads, strict=True)]
     return weights
 
 
-@lru_cache(maxsize=4)  # conditions differ in the new tasks alone, and meta-training is nearly all of the cost
+@lru_cache(maxsize=8)  # conditions differ in the new tasks alone, and meta-training is nearly all of the cost
 def meta_trained(seeds: tuple[int, ...], iterations: int) -> Weights:
     """Initial weights learned by MAML (Finn, Abbeel and Levine 2017) on sines, one network per seed.
 
@@ -274,7 +273,7 @@ def meta_trained(seeds: tuple[int, ...], iterations: int) -> Weights:
     for _ in range(iterations):
         x, waves = (part.flatten(0, 1) for part in sines(rngs, 5, 20))
         support, query = x.split(10, 1)
-        own = adapted([tensor.repeat_interleave(5, 0) for tensor in start], support, heights(support, waves))
+        own = adapted([tensor.repeat_interleave(5, 0) for tensor in start], support, heights(support, waves), True)
         rule.zero_grad()
         (squared(networks.outputs(own, query), heights(query, waves)).sum() / 5).backward()
         rule.step()
@@ -310,7 +309,7 @@ def maml(
     x, waves = (part.flatten(0, 1) for part in sines(rngs, tasks, points, **fixed))
     added = np.concatenate([rng.normal(0, noise, (tasks, points, 1)) for rng in rngs])
     y = heights(x, waves) + torch.from_numpy(added).float()
-    learned = [tensor.repeat_interleave(tasks, 0) for tensor in meta_trained(tuple(seeds), iterations)]
+    learned = [tensor.repeat_interleave(tasks, 0).requires_grad_() for tensor in meta_trained(tuple(seeds), iterations)]
     fresh = [one for seed in seeds for one in streams(streams(seed, 5)[networks.SPLIT], tasks)]
     start = [tensor.requires_grad_() for tensor in networks.initial(fresh, (1, 40, 40, 1))]
     steps = torch.arange(points).expand(100, len(x), points)

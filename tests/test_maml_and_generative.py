@@ -48,12 +48,14 @@ def test_meta_gradient_goes_through_the_inner_steps():
     start = [t.double().requires_grad_() for t in networks.initial(SEEDS[:1], (1, 6, 6, 1))]
     way = [torch.from_numpy(rng.normal(size=tensor.shape)) for tensor in start]
 
-    def loss(weights):
-        return few_shot.squared(networks.outputs(few_shot.adapted(weights, x[0], y[0]), x[1]), y[1]).sum()
+    def loss(weights, graph=False):
+        return few_shot.squared(networks.outputs(few_shot.adapted(weights, x[0], y[0], graph), x[1]), y[1]).sum()
 
-    grads = torch.autograd.grad(loss(start), start)
+    grads = torch.autograd.grad(loss(start, True), start)
     found = float(sum((grad * along).sum() for grad, along in zip(grads, way, strict=True)))
-    ends = [[t + sign * 1e-6 * along for t, along in zip(start, way, strict=True)] for sign in (1, -1)]
+    ends = [
+        [(t + sign * 1e-6 * along).requires_grad_() for t, along in zip(start, way, strict=True)] for sign in (1, -1)
+    ]
     assert found == pytest.approx((loss(ends[0]) - loss(ends[1])).item() / 2e-6, rel=1e-5)
 
 
