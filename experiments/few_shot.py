@@ -138,8 +138,8 @@ def episode(rngs: Sequence[np.random.Generator], classes: int, rows: int, way: i
     """Places of rows in (classes x rows), (replicates, way, shot + queries): those of `way` classes at random."""
     drawn = []
     for rng in rngs:
-        chosen = rng.permutation(classes)[:way]
-        drawn.append([one * rows + rng.permutation(rows)[: shot + queries] for one in chosen])
+        chosen = rng.permutation(classes)[:way, None]
+        drawn.append(chosen * rows + rng.permuted(np.tile(np.arange(rows), (way, 1)), axis=1)[:, : shot + queries])
     return torch.from_numpy(np.array(drawn))
 
 
@@ -192,9 +192,12 @@ def prototypes(
         orders = [torch.from_numpy(rng.permutation(train.shape[1])) for rng in rngs]
         train = torch.stack([part[order] for part, order in zip(train, orders, strict=True)])
     weights = [t.requires_grad_() for t in networks.initial(seeds, (rows.shape[3], 64, 64, 64))]
-    rule = torch.optim.Adam(weights, lr=0.001)
-    everyone = torch.arange(len(seeds))[:, None, None]
+    rule = torch.optim.Adam(weights, lr=0.001, fused=True)
     classes = torch.arange(min(way, base)).repeat_interleave(15).expand(len(seeds), -1)
+
+    def taken(part: Tensor, places: Tensor) -> Tensor:
+        first_row = part.shape[1] * torch.arange(len(seeds))[:, None, None]
+        return part.flatten(0, 1).index_select(0, (places + first_row).flatten()).unflatten(0, places.shape)
 
     def embedded(given: Tensor) -> Tensor:
         return networks.outputs(weights, given.flatten(1, 2)).mT.unflatten(1, given.shape[1:3])
@@ -202,13 +205,13 @@ def prototypes(
     for _ in range(episodes):
         places = episode(rngs, base, per_class, min(way, base), shot, 15)
         rule.zero_grad()
-        networks.cross_entropy(scores(embedded(train[everyone, places]), shot), classes).sum().backward()
+        networks.cross_entropy(scores(embedded(taken(train, places)), shot), classes).sum().backward()
         rule.step()
     hits = {"learned": np.zeros(len(seeds)), "raw": np.zeros(len(seeds))}
     wanted = torch.arange(way).repeat_interleave(15)
     with torch.no_grad():
         for _ in range(50):
-            given = test[everyone, episode(rngs, new, per_class, way, shot, 15)]
+            given = taken(test, episode(rngs, new, per_class, way, shot, 15))
             for arm, seen in (("learned", embedded(given)), ("raw", given)):
                 hits[arm] += (scores(seen, shot).argmax(1) == wanted).double().mean(1).numpy() / 50
     return hits
@@ -257,7 +260,7 @@ def adapted(weights: Weights, x: Tensor, y: Tensor, graph: bool = False) -> Weig
     return weights
 
 
-@lru_cache(maxsize=4)  # conditions differ in the new tasks alone, and meta-training is nearly all of the cost
+@lru_cache(maxsize=8)  # conditions differ in the new tasks alone, and meta-training is nearly all of the cost
 def meta_trained(seeds: tuple[int, ...], iterations: int) -> Weights:
     """Initial weights learned by MAML (Finn, Abbeel and Levine 2017) on sines, one network per seed.
 
