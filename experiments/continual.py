@@ -128,19 +128,22 @@ def forgetting(
     x, y = given[0][0]
     start = networks.initial(seeds, (x.shape[2], *hidden, int(y.max()) + 1))
     longest = networks.batches(seeds, n_train, 32, max(epochs, later_epochs, 1) * (n_train // 32) * count)
-    outcomes = {}
+
+    def learned(forward: Anchored, weights: Weights, number: int) -> Weights:
+        steps = (later_epochs if number else epochs) * (n_train // 32)
+        return training.fit(
+            forward, [tensor.detach().requires_grad_() for tensor in weights], given[number][0],
+            longest[number * steps : (number + 1) * steps], [0.001], optimizer="adam",
+            loss=lambda raw, y: networks.cross_entropy(raw, y) + strength * forward.penalty,
+        )[0]  # fmt: skip
+
+    outcomes, first = {}, learned(Anchored(), start, 0)  # the same for all methods: there is no task to be kept yet
     for method in methods:
-        forward, weights = Anchored(), [tensor.clone().requires_grad_() for tensor in start]
+        forward, weights = Anchored(), first
         reached = np.zeros((count, count, len(seeds)))
         for number, (train, _) in enumerate(given):
-            steps = (later_epochs if number else epochs) * (n_train // 32)
-            minibatches = longest[number * steps : (number + 1) * steps]
-            (weights,) = training.fit(
-                forward, weights, train, minibatches, [0.001], optimizer="adam",
-                loss=lambda raw, y, forward=forward: networks.cross_entropy(raw, y) + strength * forward.penalty,
-            )  # fmt: skip
-            weights = [tensor.detach().requires_grad_() for tensor in weights]
-            if method == "ewc":
+            weights = learned(forward, weights, number) if number else first
+            if method == "ewc" and number + 1 < count:
                 forward.anchor(weights, train, longest[-(n_train // 32) :])
             reached[number] = [networks.accuracy(weights, test) for _, test in given]
         lost = [reached[task, task] - reached[-1, task] for task in range(count - 1)]

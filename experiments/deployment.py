@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -82,9 +83,22 @@ def temporary_store() -> Iterator[list[str]]:
     listener.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
     log = logging.getLogger("mlflow")
     with TemporaryDirectory() as folder, patch.dict(os.environ, {"MLFLOW_DISABLE_TELEMETRY": "true"}):
-        uri = os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        database = Path(folder, "mlflow.db")
+        uri = os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"
         with patch.object(log, "handlers", [listener]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those of MLflow's own libraries say nothing about the lines
+            database.write_bytes(empty_database())
             artifacts = Path(folder, "artifacts").as_uri()
             os.environ["MLFLOW_EXPERIMENT_ID"] = mlflow.MlflowClient(uri).create_experiment("trial", artifacts)
             yield messages
+
+
+@cache
+def empty_database() -> bytes:
+    """The SQLite file that MLflow makes where there is none: to make it costs more than what is then done with it."""
+    import mlflow
+
+    with TemporaryDirectory() as folder:
+        database = Path(folder, "mlflow.db")
+        mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+        return database.read_bytes()

@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from experiments.common import streams
 from experiments.common.data import shares
-from experiments.common.layers import Layer, Noise, chain, function, initial, linear, relu, uniform
-from experiments.common.networks import DATA, SPLIT, Rows, batches
+from experiments.common.layers import Layer, Noise, Weights, chain, function, initial, linear, relu, uniform
+from experiments.common.networks import DATA, SPLIT, Rows, batches, cross_entropy
 from experiments.common.real import texts
-from experiments.common.training import Best, fit, mean_loss, outputs
+from experiments.common.training import Best, mean_loss, outputs
 
 
 def coded(seed: int, rows: int, kind: str, levels: int, skew: float) -> tuple[np.ndarray, np.ndarray]:
@@ -67,14 +67,13 @@ def drawn_words(seed: int, sizes: Sequence[int], columns: int) -> list[tuple[np.
     drawing, splitting = streams(seed, 2)
     rng = np.random.default_rng(drawing)
     third = len(y) // 3
-    parts = []
+    ends = np.cumsum([len(text) for text in found])
+    flat, parts = np.concatenate(found), []
     for rows, places in zip(sizes, shares(splitting, len(y), third * 3 // 4, third // 4), strict=True):
         chosen = rng.choice(places, rows)
-        at = rng.random((rows, columns))
-        codes = np.stack(
-            [found[text][(len(found[text]) * own).astype(int)] for text, own in zip(chosen, at, strict=True)]
-        )
-        parts.append((codes.astype(float), y[chosen]))
+        lengths = np.diff(ends, prepend=0)[chosen, None]
+        at = (lengths * rng.random((rows, columns))).astype(int)
+        parts.append((flat[ends[chosen, None] - lengths + at].astype(float), y[chosen]))
     return parts
 
 
@@ -199,10 +198,32 @@ def _trained(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lowest validation loss, area under the curve of the test rows, share of the minibatches: (rates, replicates)."""
     best = Best(lambda weights: -mean_loss(net, weights, valid))
-    fit(net, initial(net, seeds), train, steps, rates, optimizer="adam", watch=best, every=len(steps) // 20)
+    _side_by_side(net, initial(net, seeds), train, steps, rates, best)
     area = []
     for weights in best.weights:
         raw = outputs(net, weights, test[0], 4096)
         ahead = (raw[:, 1] - raw[:, 0]).numpy()
         area.append([roc_auc_score(y, score) for y, score in zip(test[1].numpy(), ahead, strict=True)])
     return -best.scores, np.array(area), best.steps / len(steps)
+
+
+def _side_by_side(net: Layer, start: Weights, rows: Rows, steps: Tensor, rates: Sequence[float], best: Best) -> None:
+    """Trains as `training.fit` by Adam, with the weights of all rates in one place: tables are too large to copy.
+
+    `best` looks about 20 times on the way, and at the end.
+    """
+    (x, y), first = (part.flatten(0, 1) for part in rows), rows[0].shape[1] * torch.arange(len(rows[0]))[:, None]
+    stacked = [torch.cat([tensor.detach()] * len(rates)).requires_grad_() for tensor in start]
+    fits = list(zip(*(tensor.detach().chunk(len(rates)) for tensor in stacked), strict=True))
+    rule = torch.optim.Adam([{"params": fit, "lr": rate} for fit, rate in zip(fits, rates, strict=True)], fused=True)
+    for done, step in enumerate(steps):
+        if done % (len(steps) // 20) == 0:
+            best(done, fits)
+        place = (step + first).repeat(len(rates), 1)
+        batch, classes = (part.index_select(0, place.flatten()).unflatten(0, place.shape) for part in (x, y))
+        grads = torch.autograd.grad(cross_entropy(net(stacked, batch.mT), classes).sum(), stacked)
+        for fit, own in zip(fits, zip(*(grad.chunk(len(rates)) for grad in grads), strict=True), strict=True):
+            for tensor, part in zip(fit, own, strict=True):
+                tensor.grad = part
+        rule.step()
+    best(len(steps), fits)

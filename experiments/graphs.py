@@ -66,10 +66,14 @@ def learned(
         rectified: As for `classes`.
         mix: As for `hidden`.
     """
-    weights = [tensor.requires_grad_() for tensor in networks.initial(seeds, widths, init)]
-    rule = torch.optim.Adam(weights, lr=0.01, weight_decay=5e-4)
+    start = networks.initial(seeds, widths, init)
+    # one tensor for Adam in place of two for each layer: its step costs as much as the rest where there are many
+    everything = torch.cat([tensor.flatten(1) for tensor in start], 1).requires_grad_()
+    rule = torch.optim.Adam([everything], lr=0.01, weight_decay=5e-4)
     noise = networks.generators(seeds, networks.MASKS)
     for _ in range(epochs):
+        parts = everything.split([tensor[0].numel() for tensor in start], 1)
+        weights = [part.unflatten(1, tensor.shape[1:]) for part, tensor in zip(parts, start, strict=True)]
         masks = []
         if dropped:
             drawn = [[rng.random((size, x.shape[2])) >= dropped for rng in noise] for size in widths[1:-1]]
@@ -79,7 +83,7 @@ def learned(
         losses = functional.cross_entropy(raw, y, reduction="none")
         ((losses * known).sum(1) / known.sum(1)).sum().backward()
         rule.step()
-    return [tensor.detach() for tensor in weights]
+    return [tensor.detach() for tensor in weights]  # views of what was trained, so that they have the last step too
 
 
 def karate(

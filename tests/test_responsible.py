@@ -1,6 +1,7 @@
 """Trials on fairness, robustness, embeddings, federated learning and deployment against what is known about them."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from experiments import deployment, embeddings, fairness, federated, robustness
-from experiments.common.layers import initial, linear
+from experiments.common.layers import chain, initial, linear, relu
 from experiments.common.networks import cross_entropy
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,14 +51,24 @@ def drawn(rows: int = 12, columns: int = 5, classes: int = 3) -> tuple[torch.Ten
 def test_chosen_changes_of_a_linear_classifier_of_two_are_the_worst_there_are() -> None:
     net, (x, y) = linear(5, 2), drawn(classes=2)
     weights = [tensor.detach() for tensor in initial(net, SEEDS[:2])]
-    moved = robustness.chosen(net, weights, (x, y), 0.1, 5)
+    gradient = partial(robustness.of_dense, weights)
+    assert torch.equal(gradient(x, y), robustness.of_network(net, weights, x, y))
+    moved = robustness.chosen(gradient, (x, y), 0.1, 5)
     assert float((moved - x).abs().max()) <= 0.1 + 1e-6
     difference = (weights[0][:, 1] - weights[0][:, 0]).abs().sum(1, keepdim=True)
-    lost = robustness.lead(net, weights, x, y) - robustness.lead(net, weights, moved, y)
+    lost = robustness.lead(net(weights, x.mT), y) - robustness.lead(net(weights, moved.mT), y)
     assert torch.allclose(lost, 0.1 * difference.expand_as(lost), atol=1e-5)
-    inside = robustness.chosen(net, weights, (x, y), 0.5, 5, (0.0, 1.0))
+    inside = robustness.chosen(gradient, (x, y), 0.5, 5, (0.0, 1.0))
     assert float(inside.min()) >= 0
     assert float(inside.max()) <= 1
+
+
+def test_the_written_out_gradient_of_hidden_layers_is_that_of_torch() -> None:
+    net, (x, y) = chain(linear(5, 7), relu, linear(7, 6), relu, linear(6, 3)), drawn()
+    weights = initial(net, SEEDS[:2])
+    found, wanted = robustness.of_dense(weights, x, y), robustness.of_network(net, weights, x, y)
+    assert torch.allclose(found, wanted, atol=1e-6)
+    assert float(wanted.abs().max()) > 0.01
 
 
 def test_lead_is_that_of_the_right_class_over_the_next() -> None:
@@ -68,9 +79,7 @@ def test_lead_is_that_of_the_right_class_over_the_next() -> None:
         for row in range(12):
             values = raw[replicate, :, row].tolist()
             right = values.pop(int(y[replicate, row]))
-            assert float(robustness.lead(net, weights, x, y)[replicate, row]) == pytest.approx(
-                right - max(values), abs=1e-6
-            )
+            assert float(robustness.lead(raw, y)[replicate, row]) == pytest.approx(right - max(values), abs=1e-6)
 
 
 def test_indicators_are_a_linear_layer_on_zeros_and_ones() -> None:
