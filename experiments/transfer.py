@@ -111,8 +111,8 @@ def compared(
     """Accuracy, mean over tasks, of one network for all tasks and of one network of the same size for each, in [0, 1].
 
     All are trained side by side, from the same weights and on the same minibatches and dropout masks; a single one has
-    outputs for all tasks too, of which one is trained. Each stops at the rate and the twentieth of the training at which
-    its loss on validation rows is least.
+    outputs for all tasks too, of which one is trained. Each stops at the rate and the twentieth of the training at
+    which its loss on validation rows is least.
 
     Args:
         seeds: Each draws weights, minibatches and masks of one replicate.
