@@ -111,8 +111,8 @@ def compared(
     """Accuracy, mean over tasks, of one network for all tasks and of one network of the same size for each, in [0, 1].
 
     All are trained side by side, from the same weights and on the same minibatches and dropout masks; a single one has
-    outputs for all tasks too, of which one is trained. Each stops at the rate and moment at which its loss on
-    validation rows is least.
+    outputs for all tasks too, of which one is trained. Each stops at the rate and the twentieth of the training at
+    which its loss on validation rows is least.
 
     Args:
         seeds: Each draws weights, minibatches and masks of one replicate.
@@ -133,7 +133,7 @@ def compared(
     rows = train[0].shape[1]
     steps = batches(seeds, rows, min(32, rows), n_steps).repeat(1, len(arms), 1)
     # one generator per seed: all networks of a replicate share its masks
-    fit(net, start, train, steps, rates, loss=loss, optimizer="adam", seeds=seeds, watch=best, every=n_steps // 40)
+    fit(net, start, train, steps, rates, loss=loss, optimizer="adam", seeds=seeds, watch=best, every=n_steps // 20)
     weights = networks.best(best.weights, list(best.scores))
     x, y = parts[2]
     hits = (outputs(net, weights, x.repeat(len(arms), 1, 1)) > 0).view(len(arms), *y.mT.shape) == (y.mT > 0)
