@@ -367,23 +367,36 @@ def epochs_to_accuracy(
     options = {"momentum": 0.9} if optimizer == "sgd" else {}
     ends = [an_epoch * budget for budget in budgets]
 
-    def curve(plan: training.Schedule, prefix: bool = False) -> np.ndarray:
-        """Accuracy by budget, (budgets, replicates); the longest training may pass through all shorter ones."""
-        reached = {}
+    def scored(plan: training.Schedule, end: int, left: np.ndarray, every: int) -> dict[int, np.ndarray]:
+        """Accuracy by steps done, at those of a budget, of the replicates left."""
+        rows, reached = [(x[left], y[left]) for x, y in (train, valid, test)], {}
 
         def judge(done: int, fits: list[layers.Weights]) -> None:
             if done in ends:
-                scores = (np.stack([training.accuracy(net, fit, rows) for fit in fits]) for rows in (valid, test))
+                scores = (np.stack([training.accuracy(net, fit, part) for fit in fits]) for part in rows[1:])
                 (reached[done],) = chosen(*scores)
 
-        for end in ends[-1:] if prefix else ends:
-            looks = {"watch": judge, "every": an_epoch if prefix else end}
-            training.fit(net, start, train, steps[:end], rates, optimizer=optimizer, schedule=plan, **looks, **options)
-        return np.array([reached[end] for end in ends])
+        begin, looks = [tensor[left] for tensor in start], {"watch": judge, "every": every}
+        training.fit(
+            net, begin, rows[0], steps[:end, left], rates, optimizer=optimizer, schedule=plan, **looks, **options
+        )
+        return reached
 
-    curves = {"constant": curve(training.SCHEDULES["constant"], prefix=True), "step": curve(training.SCHEDULES["step"])}
-    curves["one_cycle"] = curve(_one_cycle) if cycle else curves["constant"]
+    def curve(plan: training.Schedule) -> np.ndarray:
+        """Accuracy by budget, (budgets, replicates); NaN after a replicate's first at the target, where none counts."""
+        found = np.full((len(ends), len(seeds)), np.nan)
+        for row, end in zip(found, ends, strict=True):
+            left = np.flatnonzero(~(found >= target).any(axis=0))
+            if len(left):
+                row[left] = scored(plan, end, left, end)[end]
+        return found
+
+    # the longest training at a constant rate passes through all shorter ones
+    passed = scored(training.SCHEDULES["constant"], ends[-1], np.arange(len(seeds)), an_epoch)
+    curves = {"constant": np.array([passed[end] for end in ends])}
     target = curves["constant"][-1] - short if goal is None else np.full(len(seeds), goal)
+    curves["step"] = curve(training.SCHEDULES["step"])
+    curves["one_cycle"] = curve(_one_cycle) if cycle else curves["constant"]
     return {arm: _crossing(np.log(budgets), curve, target) for arm, curve in curves.items()}
 
 
