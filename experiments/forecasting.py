@@ -1,7 +1,7 @@
 """Trials about forecasting: the orders of a model of a time series, and what forecasts best."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -159,7 +159,8 @@ def _arima(values: np.ndarray, length: int) -> np.ndarray:
         warnings.simplefilter("ignore")  # of orders that do not converge
         for p, q in ORDERS:
             way = "burg" if p and not q else "statespace"  # lags alone cost ten times as much by likelihood
-            fits.append(ARIMA(values[:length], order=(p, 0, q)).fit(method=way, cov_type="none"))
+            model = ARIMA(values[:length], order=(p, 0, q), concentrate_scale=way == "statespace")
+            fits.append(model.fit(method=way, cov_type="none"))
         # shocks that cannot be told from the values are a fit gone wrong, which automatic ARIMA leaves out too
         sound = [one for one in fits if min([9, *abs(one.maroots)]) > 1.01]
         chosen = min(sound, key=lambda one: one.aicc)
@@ -174,27 +175,24 @@ def _lstm(seeds: Sequence[int], values: np.ndarray, length: int, hidden: int, n_
     early = known - length // 5
     net = chain(recurrent("lstm", 1, hidden), last, linear(hidden, 1))
 
-    def along(rows: int, of: Callable[[Weights], np.ndarray]) -> np.ndarray:
-        """What is asked of the weights after every 20 steps on the first rows, (times, rates, replicates, ...)."""
-        told: list[np.ndarray] = []
-        fit(
-            net,
-            initial(net, seeds),
-            (x[:, :rows], y[:, :rows]),
-            batches(seeds, rows, min(16, rows), n_steps),
-            [0.003, 0.01, 0.03],
-            loss=_squared,
-            optimizer="adam",
-            clip=1.0,
-            watch=lambda done, fits: told.append(np.stack([of(weights) for weights in fits])),
-            every=20,
-        )
-        return np.stack(told)
+    # with the last fifth held out and with all values, side by side
+    steps = torch.cat([batches(seeds, rows, min(16, early), n_steps) for rows in (early, known)], dim=1)
+    start, rows = (
+        [torch.cat([one, one]) for one in part] for part in (initial(net, seeds), (x[:, :known], y[:, :known]))
+    )
+    held, forecasts = [], []
 
-    held = along(early, lambda weights: mean_loss(net, weights, (x[:, early:known], y[:, early:known]), _squared))
-    times, rates = np.unravel_index(np.nanargmin(held.reshape(-1, len(seeds)), axis=0), held.shape[:2])
-    forecasts = along(known, lambda weights: outputs(net, weights, x[:, known:])[:, 0].numpy())
-    return forecasts[times, rates, np.arange(len(seeds))]
+    def watch(done: int, fits: list[Weights]) -> None:
+        halves = [zip(*(tensor.chunk(2) for tensor in weights), strict=True) for weights in fits]
+        tried, kept = zip(*(map(list, half) for half in halves), strict=True)
+        held.append([mean_loss(net, one, (x[:, early:known], y[:, early:known]), _squared) for one in tried])
+        forecasts.append([outputs(net, one, x[:, known:])[:, 0].numpy() for one in kept])
+
+    rates = [0.003, 0.01, 0.03]
+    fit(net, start, rows, steps, rates, loss=_squared, optimizer="adam", clip=1.0, watch=watch, every=20)
+    losses = np.array(held)  # (times, rates, replicates)
+    best = np.unravel_index(np.nanargmin(losses.reshape(-1, len(seeds)), axis=0), losses.shape[:2])
+    return np.array(forecasts)[*best, np.arange(len(seeds))]
 
 
 def _squared(raw: Tensor, y: Tensor) -> Tensor:
