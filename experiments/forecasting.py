@@ -159,8 +159,7 @@ def _arima(values: np.ndarray, length: int) -> np.ndarray:
         warnings.simplefilter("ignore")  # of orders that do not converge
         for p, q in ORDERS:
             way = "burg" if p and not q else "statespace"  # lags alone cost ten times as much by likelihood
-            model = ARIMA(values[:length], order=(p, 0, q), concentrate_scale=way == "statespace")
-            fits.append(model.fit(method=way, cov_type="none"))
+            fits.append(ARIMA(values[:length], order=(p, 0, q)).fit(method=way, cov_type="none"))
         # shocks that cannot be told from the values are a fit gone wrong, which automatic ARIMA leaves out too
         sound = [one for one in fits if min([9, *abs(one.maroots)]) > 1.01]
         chosen = min(sound, key=lambda one: one.aicc)
