@@ -170,6 +170,36 @@ def test_hydra_shows_the_composed_configuration_and_sweeps(plain, seen):
     assert not (plain.root / "reports").exists()
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "control", "contradicts"),
+    [
+        ("holds", "undecided", "fails", False),
+        ("fails", "undecided", "undecided", False),
+        ("undecided", "fails", "fails", False),
+        ("holds*", "holds", "fails", False),
+        ("holds", "fails", "fails", True),
+        ("holds*", "fails", "fails", True),
+        ("fails", "holds", "fails", True),
+        ("holds", "holds", "holds", True),
+    ],
+)
+def test_only_what_is_decided_the_other_way_contradicts(before, now, control, contradicts):
+    def record(label, control):
+        condition = {"name": "one", "label": label, "state": "open", "estimate": 1.0, "low": 0.0, "high": 2.0}
+        verdict = {"label": "refuted" if label == "fails" else "conditional"}
+        controls = [{"name": "none", "role": "negative", "label": control}]
+        return {
+            "topic": "toy",
+            "id": "any",
+            "verdict": verdict,
+            "timed": False,
+            "conditions": [condition],
+            "controls": controls,
+        }
+
+    assert evidence.drift(record(before, "fails"), record(now, control)).contradicts is contradicts
+
+
 def test_drift_is_seen(plain, seen):
     plain.run("reproduce")
     plain.run("accept")

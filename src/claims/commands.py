@@ -70,8 +70,8 @@ def _reproduced(session: Session, paths: Sequence[str], one: bool = False) -> in
 def _concluded(drifts: Sequence[Drift], suite: SuiteRun, quick: bool) -> int:
     """Says how a run came out; its exit code."""
     judged = [d for d in drifts if d.before is not None]
-    # A quick run with too few replicates to decide does not contradict what is committed.
-    same = [d for d in judged if d.reproduced or (quick and d.after == "inconclusive")]
+    same = [d for d in judged if d.reproduced]
+    against = [d for d in judged if d.contradicts]
     if len(drifts) > 1 or len(same) < len(judged):
         console.print(suite_table(drifts))
     if suite.damaged:
@@ -83,16 +83,16 @@ def _concluded(drifts: Sequence[Drift], suite: SuiteRun, quick: bool) -> int:
     incomplete = [path for path, run in suite.runs.items() if not run.done and path not in suite.noisy]
     for path in incomplete:
         say(f"{path}: incomplete; run the command again, what is stored is kept")
-    new, left = len(drifts) - len(judged), sum(not d.reproduced for d in same)
+    new, left = len(drifts) - len(judged), len(judged) - len(same) - len(against)
     console.print(
         f"{len(same)} of {len(judged)} verdicts reproduced"
-        + (f" ({left} of them left open by the quick profile)" if left else "")
+        + (f", {left} left open by its few replicates, {len(against)} contradicted" if quick and left else "")
         + (f", {new} new (make accept takes {'it' if new == 1 else 'them'} into reports/)" if new else "")
         + f"; {suite.computed:,} replicates computed, {suite.cpu_seconds:.0f} CPU seconds",
         highlight=False,
     )
-    if quick:
-        drifts = [d for d in drifts if d.after != "inconclusive" or d.before is None]
+    if quick:  # too few replicates to decide do not contradict what is committed
+        drifts = [d for d in drifts if d.contradicts or d.before is None]
     return reproduction.exit_code(drifts, bool(incomplete))
 
 

@@ -301,6 +301,8 @@ class Drift:
         before: Committed verdict, None for a new claim. after: verdict of this run.
         labels: Conditions whose label moved, as `name: before -> after`.
         shift: Largest shift of an effect in half-widths of its committed interval.
+        contradicts: Whether more than a want of replicates lies between them: a condition is decided the other way,
+            a trial failed, or a control is shown to misbehave.
     """
 
     claim: str
@@ -309,6 +311,7 @@ class Drift:
     labels: tuple[str, ...]
     shift: float
     timed: bool
+    contradicts: bool
 
     @property
     def reproduced(self) -> bool:
@@ -326,12 +329,16 @@ def close(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) or (a != a and b != b)
 
 
+# What a control must not be shown to do.
+WRONG = {"negative": "holds", "positive": "fails"}
+
+
 def drift(committed: Evidence | None, found: Evidence) -> Drift:
     """Compares a run with the committed evidence."""
     path = f"{found['topic']}/{found['id']}"
     after = found["verdict"]["label"]
     if committed is None:
-        return Drift(path, None, after, (), math.nan, found["timed"])
+        return Drift(path, None, after, (), math.nan, found["timed"], contradicts=False)
     before = {c["name"]: c for c in committed["conditions"]}
     now = {c["name"]: c for c in found["conditions"]}
     both = [(name, before[name], now[name]) for name in before if name in now]
@@ -340,4 +347,9 @@ def drift(committed: Evidence | None, found: Evidence) -> Drift:
         abs(b["estimate"] - a["estimate"]) / ((a["high"] - a["low"]) / 2) for _, a, b in both if a["high"] > a["low"]
     ]
     finite = [shift for shift in shifts if math.isfinite(shift)]
-    return Drift(path, committed["verdict"]["label"], after, moved, max(finite, default=0.0), found["timed"])
+    opposed = any({a["label"].rstrip("*"), b["label"].rstrip("*")} == {"holds", "fails"} for _, a, b in both)
+    failed = any(c["state"] == "broken" for c in now.values())
+    wrong = any(c["label"] == WRONG[c["role"]] for c in found["controls"])
+    contradicts = opposed or failed or wrong
+    largest = max(finite, default=0.0)
+    return Drift(path, committed["verdict"]["label"], after, moved, largest, found["timed"], contradicts)
