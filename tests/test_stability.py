@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -33,6 +34,7 @@ def test_the_command_runs_other_seeds_lists_what_moved_and_refuses_an_opposite_v
     file = project.root / "reports" / "evidence" / "toy" / "clear.json"
     file.write_text(file.read_text().replace('"label": "supported"', '"label": "refuted"'))
     before = file.read_bytes()
+    shutil.rmtree(project.root / "build")  # what another checkout has found stays in reports/
     turned = project.run("stability", "toy/clear")
     assert turned.returncode == 1
     assert "toy/clear: refuted under the committed base seed, supported under 1" in seen(turned)
@@ -73,7 +75,8 @@ def record(label, conditions, timed=False, trial="a"):
     rows = [{"name": name, "label": told, **leaf(), "leaves": [leaf()]} for name, told in conditions.items()]
     same = {"declaration_sha256": "d", "trial_sha256": trial, "revisions": [], "versions": {}}
     controls = [{**rows[0], "name": "none", "label": "undecided", "passes": label != "invalid"}]
-    return same | {"verdict": {"label": label}, "timed": timed, "conditions": rows, "controls": controls}
+    whole = same | {"verdict": {"label": label}, "timed": timed, "conditions": rows, "controls": controls}
+    return stability.kept(whole)
 
 
 @pytest.mark.parametrize(

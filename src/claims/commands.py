@@ -102,7 +102,12 @@ def compare_seeds(args: argparse.Namespace) -> int:
 
     session: Session = args.session()
     session.need_project()
-    places, found = session.places, {}
+    places, standard = session.places, session.profile == "standard"
+    file = (places.reports if standard else places.build) / f"stability{'' if standard else f'-{session.profile}'}.json"
+    committed = {path: stability.kept(record) for path, record in session.committed().items()}
+    # What was found before stays as long as claim, trial and libraries are the same.
+    known = evidence.read(file) if file.is_file() else {}
+    found = {int(seed): dict(records) for seed, records in known.items()}
     for seed in args.seeds:
         build = places.build / "stability" / str(seed)
         other: Session = args.session(f"base_seed={seed}", f"paths.build={build}", "tracking=none")
@@ -110,16 +115,21 @@ def compare_seeds(args: argparse.Namespace) -> int:
         _, suite = other.judged(select(session.files, args.patterns))
         if suite.noisy:
             say(f"not timed, this host is too noisy now: {', '.join(suite.noisy)}")
-        found[seed] = evidence.read_all(other.target)
-    standard = session.profile == "standard"
-    file = (places.reports if standard else places.build) / f"stability{'' if standard else f'-{session.profile}'}.md"
-    committed = session.committed()
-    report.write(file, stability.page(committed, found))
+        new = {path: stability.kept(record) for path, record in evidence.read_all(other.target).items()}
+        found[seed] = found.get(seed, {}) | new
+    found = {
+        seed: {
+            p: record for p, record in records.items() if p in committed and stability.comparable(committed[p], record)
+        }
+        for seed, records in sorted(found.items())
+    }
+    evidence.write({str(seed): records for seed, records in found.items()}, file)
+    report.write(file.with_suffix(".md"), stability.page(committed, found))
     differing = stability.changes(committed, found)
     flips = [change for change in differing if change.flip]
     for change in flips:
         say(f"{change.claim}: {change.before} under the committed base seed, {change.after} under {change.seed}")
-    say(f"{len(differing)} verdicts differ, {len(flips)} are the opposite; see {file}")
+    say(f"{len(differing)} verdicts differ, {len(flips)} are the opposite; see {file.with_suffix('.md')}")
     return int(bool(flips))
 
 

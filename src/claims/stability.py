@@ -1,8 +1,11 @@
 """Verdicts under other base seeds, against the committed ones: what moved, and how close to the margin it lay."""
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from claims.evidence import Evidence
 from claims.report.markdown import escaped, laid_out, page_of
@@ -11,6 +14,8 @@ from claims.report.words import Record, count, deciding
 
 OPPOSITE = {"supported", "refuted"}
 SAME = ("declaration_sha256", "trial_sha256", "revisions", "versions")
+# What is kept of evidence under another base seed; see `kept`.
+Kept = Mapping[str, Any]
 PREFACE = (
     "Every claim is run again with other base seeds, so that all generated data, draws from real data sets, splits and "
     "initial weights are fresh; the rows of a real data set stay the same. A claim near its margin may become "
@@ -32,8 +37,8 @@ class Moved:
     name: str
     before: str
     after: str
-    distance_before: float
-    distance_after: float
+    distance_before: float | None
+    distance_after: float | None
 
 
 @dataclass(frozen=True)
@@ -53,28 +58,42 @@ class Change:
         return {self.before, self.after} == OPPOSITE and not self.timed
 
 
-def comparable(committed: Evidence, found: Evidence) -> bool:
-    """Whether evidence under another base seed, if there is any, is of the same claim, trial and libraries."""
-    return bool(found) and all(committed[key] == found[key] for key in SAME)
+def kept(record: Evidence) -> Kept:
+    """What the comparison needs of evidence, small enough to be committed for every claim and seed.
+
+    Returns:
+        `of`, a hash that is the same for the same claim, trial and libraries; `verdict`; `timed`; and `rows`, for each
+        condition and control its name, label and distance to the margin (None where there is no interval).
+    """
+    same = json.dumps([record[key] for key in SAME], sort_keys=True)
+    far = ((row, distance(row)) for row in (*record["conditions"], *record["controls"]))
+    return {
+        "of": hashlib.sha256(same.encode()).hexdigest()[:16],
+        "verdict": record["verdict"]["label"],
+        "timed": record["timed"],
+        "rows": [[row["name"], _label(row), round(x, 3) if math.isfinite(x) else None] for row, x in far],
+    }
 
 
-def changes(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evidence]]) -> list[Change]:
+def comparable(committed: Kept, found: Kept) -> bool:
+    """Whether a result under another base seed, if there is any, is of the same claim, trial and libraries."""
+    return bool(found) and committed["of"] == found["of"]
+
+
+def changes(committed: Mapping[str, Kept], found: Mapping[int, Mapping[str, Kept]]) -> list[Change]:
     """Claims whose verdict differs from the committed one, by claim and seed."""
     return [
-        Change(path, seed, record["verdict"]["label"], other["verdict"]["label"], record["timed"], moved(record, other))
+        Change(path, seed, record["verdict"], other["verdict"], record["timed"], moved(record, other))
         for path, record in committed.items()
         for seed, records in found.items()
-        if comparable(record, other := records.get(path, {}))
-        and record["verdict"]["label"] != other["verdict"]["label"]
+        if comparable(record, other := records.get(path, {})) and record["verdict"] != other["verdict"]
     ]
 
 
-def moved(before: Record, after: Record) -> tuple[Moved, ...]:
+def moved(before: Kept, after: Kept) -> tuple[Moved, ...]:
     """The conditions and controls with another label, and the controls that behave in one of the two only."""
-    pairs = zip(before["conditions"] + before["controls"], after["conditions"] + after["controls"], strict=True)
-    return tuple(
-        Moved(a["name"], _label(a), _label(b), distance(a), distance(b)) for a, b in pairs if _label(a) != _label(b)
-    )
+    pairs = zip(before["rows"], after["rows"], strict=True)
+    return tuple(Moved(name, a, b, x, y) for (name, a, x), (_, b, y) in pairs if a != b)
 
 
 def _label(row: Record) -> str:
@@ -101,7 +120,7 @@ def _place(path: str) -> str:
     return f"{page_of(topic)}#{id}"
 
 
-def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evidence]]) -> str:
+def page(committed: Mapping[str, Kept], found: Mapping[int, Mapping[str, Kept]]) -> str:
     """The comparison as Markdown."""
     differing = changes(committed, found)
     seeds = list(found)
@@ -115,7 +134,7 @@ def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evi
     rows = [
         [
             f"[{path}]({_place(path)})" + (" (timed)" if record["timed"] else ""),
-            record["verdict"]["label"],
+            record["verdict"],
             *(_cell(record, found[seed].get(path, {})) for seed in seeds),
         ]
         for path, record in committed.items()
@@ -126,11 +145,11 @@ def page(committed: Mapping[str, Evidence], found: Mapping[int, Mapping[str, Evi
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _cell(record: Evidence, other: Evidence) -> str:
+def _cell(record: Kept, other: Kept) -> str:
     if not comparable(record, other):
         return "not run"
-    label = str(other["verdict"]["label"])
-    return label if label == record["verdict"]["label"] else f"**{label}**"
+    label = str(other["verdict"])
+    return label if label == record["verdict"] else f"**{label}**"
 
 
 def _told(differing: Sequence[Change]) -> Iterator[str]:
@@ -139,9 +158,8 @@ def _told(differing: Sequence[Change]) -> Iterator[str]:
         claim = f"**{change.claim}**, base seed {change.seed}"
         yield f"- {claim}: {change.before} -> {change.after}{' **(the opposite)**' if change.flip else ''}"
         for one in change.moved:
-            far = " -> ".join(
-                number(x, 1) if math.isfinite(x) else "-" for x in (one.distance_before, one.distance_after)
-            )
+            distances = (one.distance_before, one.distance_after)
+            far = " -> ".join("-" if x is None else number(x, 1) for x in distances)
             yield f"  - {escaped(one.name)}: {one.before} -> {one.after}, distance {far}"
         if not change.moved:
             yield "  - no label of a condition or control moved: the verdict did together"
