@@ -71,7 +71,7 @@ def _concluded(drifts: Sequence[Drift], suite: SuiteRun, quick: bool) -> int:
     """Says how a run came out; its exit code."""
     judged = [d for d in drifts if d.before is not None]
     same = [d for d in judged if d.reproduced]
-    against = [d for d in judged if d.contradicts]
+    against = [d for d in judged if d.contradicts and not d.reproduced]
     if len(drifts) > 1 or len(same) < len(judged):
         console.print(suite_table(drifts))
     if suite.damaged:
@@ -105,9 +105,7 @@ def compare_seeds(args: argparse.Namespace) -> int:
     places, standard = session.places, session.profile == "standard"
     file = (places.reports if standard else places.build) / f"stability{'' if standard else f'-{session.profile}'}.json"
     committed = {path: stability.kept(record) for path, record in session.committed().items()}
-    # What was found before stays as long as claim, trial and libraries are the same.
-    known = evidence.read(file) if file.is_file() else {}
-    found = {int(seed): dict(records) for seed, records in known.items()}
+    found = {int(seed): records for seed, records in (evidence.read(file) if file.is_file() else {}).items()}
     for seed in args.seeds:
         build = places.build / "stability" / str(seed)
         other: Session = args.session(f"base_seed={seed}", f"paths.build={build}", "tracking=none")
@@ -117,12 +115,7 @@ def compare_seeds(args: argparse.Namespace) -> int:
             say(f"not timed, this host is too noisy now: {', '.join(suite.noisy)}")
         new = {path: stability.kept(record) for path, record in evidence.read_all(other.target).items()}
         found[seed] = found.get(seed, {}) | new
-    found = {
-        seed: {
-            p: record for p, record in records.items() if p in committed and stability.comparable(committed[p], record)
-        }
-        for seed, records in sorted(found.items())
-    }
+    found = stability.comparables(committed, found)
     evidence.write({str(seed): records for seed, records in found.items()}, file)
     report.write(file.with_suffix(".md"), stability.page(committed, found))
     differing = stability.changes(committed, found)

@@ -80,6 +80,14 @@ def comparable(committed: Kept, found: Kept) -> bool:
     return bool(found) and committed["of"] == found["of"]
 
 
+def comparables(committed: Mapping[str, Kept], found: Mapping[int, Mapping[str, Kept]]) -> dict[int, dict[str, Kept]]:
+    """What stays of all that was found, by seed: the rest is of other claims, trials or libraries than those of now."""
+    return {
+        seed: {path: one for path, one in found[seed].items() if path in committed and comparable(committed[path], one)}
+        for seed in sorted(found)
+    }
+
+
 def changes(committed: Mapping[str, Kept], found: Mapping[int, Mapping[str, Kept]]) -> list[Change]:
     """Claims whose verdict differs from the committed one, by claim and seed."""
     return [
