@@ -1,6 +1,7 @@
 """Row 1: how much of the cores' time is spent inside trials, in cold runs of the suite."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class Shares:
         alone: Cores that rest while a timed claim has the machine to itself.
         before, after: Cores that rest, or serve others, before the first worker starts and after the last has ended.
         between: The same while workers are alive: the end of the queue, and what else runs on the machine.
+        claims: CPU seconds inside the trials of each claim.
     """
 
     total: float
@@ -34,6 +36,7 @@ class Shares:
     before: float
     after: float
     between: float
+    claims: Mapping[str, float]
 
     @property
     def efficiency(self) -> float:
@@ -71,20 +74,18 @@ def shares(run: Spent, store: Path) -> Shares:
     """Where the time of a run went, from its store and its timeline."""
     files = schema.files(ROOT / "conf")
     known = Store(store)
-    spent = {True: [0.0, 0.0], False: [0.0, 0.0]}
-    for path, file in files.items():
-        results = known.results(path).values()
-        cpu, wall = spent[bool(results) and schema.load(file).timed]
-        cpu, wall = cpu + sum(r.cpu for r in results), wall + sum(r.wall for r in results)
-        spent[bool(results) and schema.load(file).timed] = [cpu, wall]
+    found = {path: known.results(path).values() for path in files}
     known.close()
-    (timed_cpu, timed_wall), (plain, _) = spent[True], spent[False]
-    total, trials = run.wall * CORES, timed_cpu + plain
+    claims = {path: sum(r.cpu for r in results) for path, results in found.items() if results}
+    timed = [path for path in claims if schema.load(files[path]).timed]
+    timed_wall = sum(r.wall for path in timed for r in found[path])
+    total, trials = run.wall * CORES, sum(claims.values())
+    plain = trials - sum(claims[path] for path in timed)
     parent = run.timeline[-1].own if run.timeline else 0.0
     alone = timed_wall * (CORES - 1)
     before, after = resting(run.timeline, run.wall)
     between = total - run.cpu - alone - before - after
-    return Shares(total, trials, plain, run.cpu - parent - trials, parent, alone, before, after, between)
+    return Shares(total, trials, plain, run.cpu - parent - trials, parent, alone, before, after, between, claims)
 
 
 def resting(timeline: tuple[Sample, ...], wall: float) -> tuple[float, float]:
@@ -108,4 +109,8 @@ def _told(found: list[Shares], plan: Plan) -> list[str]:
     parts = [f"{getattr(middle, key) / middle.total:.1%} {told}" for key, told in names.items()]
     what = f"Claims: {', '.join(plan.claims) or 'all'}, {'quick' if plan.quick else 'standard'} profile, nothing stored"
     rest = f"A run took {middle.total / CORES:.0f} s on {CORES} cores. The cores' time: {'; '.join(parts)}."
-    return [f"{what}; pages and MLflow are part of the run.", rest]
+    order = sorted(middle.claims, key=lambda path: -middle.claims[path])[:10]
+    ranked = ", ".join(f"{path} {middle.claims[path]:.0f}" for path in order)
+    share = sum(middle.claims[path] for path in order) / middle.trials
+    dearest = f"The dearest of {len(middle.claims)} claims, CPU seconds: {ranked}; {share:.0%} of all trials' together."
+    return [f"{what}; pages and MLflow are part of the run.", rest, dearest]

@@ -153,6 +153,23 @@ def test_verdicts_over_time_come_from_revisions_and_those_of_other_libraries_hav
     )
 
 
+def test_what_the_reports_say_of_trust_is_a_page_whose_claims_lead_to_theirs(tmp_path):
+    reports = put(tmp_path / "reports", records.refuted())
+    report.build(reports, GUIDE)
+    one, gone = "tuning.md#random-equals-grid", "tuning.md#gone"
+    (reports / "stability.md").write_text(f"# Other seeds\n\n| a | b |\n|---|---|\n| [one]({one}) | [gone]({gone}) |\n")
+    (reports / "benchmarks.md").write_text("# Cost\n\n![all](figures/benchmarks.svg)\n")
+    (reports / "figures" / "benchmarks.svg").write_text("<svg/>")
+    site.build(reports, tmp_path / "site", GUIDE)
+    page = (tmp_path / "site" / "stability.html").read_text()
+    assert '<a href="claim/tuning/random-equals-grid.html">one</a>' in page
+    assert "gone</a>" not in page
+    assert "gone" in page
+    assert '<a href="benchmarks.html">Cost</a>' in page
+    assert "calibration.html" not in page
+    assert (tmp_path / "site" / "figures" / "benchmarks.svg").read_text() == "<svg/>"
+
+
 def test_a_change_of_one_claim_writes_only_the_pages_that_show_it(tmp_path):
     reports = put(tmp_path / "reports", *(made() for made in EVERY))
     report.build(reports, GUIDE)

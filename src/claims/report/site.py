@@ -20,13 +20,16 @@ from claims.errors import ClaimsError
 from claims.guide import Guide, Part
 from claims.report import Changes, citing, edition, environments, export, read, tables, words, write
 from claims.report.environments import Drifted
+from claims.report.markdown import page_of
 from claims.report.sketch import sketch
 from claims.report.words import Record
 
 TEMPLATES = Path(__file__).parent / "templates"
 ASSETS = ("style.css", "site.js")
 FOLDERS = ("claim", "topic", "section", "evidence", "runs", "figures")
-LINK = re.compile(r'<a href="([^":#]+)">(.*?)</a>')
+CHECKS = ("stability", "calibration", "benchmarks")
+"""Pages of the reports that tell how far a verdict can be trusted, and what it costs."""
+LINK = re.compile(r'<a href="([^":]+)">(.*?)</a>')
 FOUND = {"refuted": 4, "conditional": 4}
 """Claims shown under "what we found", by verdict."""
 
@@ -46,7 +49,7 @@ def build(
         site: Folder of the site; pages of an earlier build that nothing backs any more are removed.
         guide: Its sections get a page each.
         code: Source text of a trial by its dotted path, such as `trial_source(root)` finds it.
-        documents: Markdown files that become pages, named by their first line.
+        documents: Markdown files that become pages, named by their first line; so do the CHECKS in the report folder.
         known: The environments that `conf/environments` describes.
 
     Raises:
@@ -57,11 +60,13 @@ def build(
     try:
         files = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ASSETS}
         files |= {name: (reports / name).read_text(encoding="utf-8") for name in (*export.EXPORTS, "badge.svg")}
+        checks = [file for name in CHECKS if (file := reports / f"{name}.md").is_file()]
+        files |= {f"figures/{f.stem}.svg": f.read_text("utf-8") for f in _figures(reports, checks)}
         for e in records:
             names = (f"evidence/{_path(e)}.json", f"runs/{_path(e)}.json", f"figures/{_path(e)}.svg")
             files |= {n: (reports / n).read_text(encoding="utf-8") for n in names if (reports / n).is_file()}
         files |= Pages(records, runs, guide, edition(reports), files, code).all(
-            environments.read(reports, records, known), documents
+            environments.read(reports, records, known), documents, checks
         )
         files["search.js"] = _search(records)
         written = tuple(name for name, text in files.items() if write(site / name, text))
@@ -91,10 +96,15 @@ def _path(e: Record) -> str:
     return f"{e['topic']}/{e['id']}"
 
 
-def _led(link: re.Match[str], pages: set[str]) -> str:
+def _figures(reports: Path, pages: Sequence[Path]) -> list[Path]:
+    """Drawings of these pages."""
+    return [file for page in pages if (file := reports / "figures" / f"{page.stem}.svg").is_file()]
+
+
+def _led(link: re.Match[str], pages: Mapping[str, str]) -> str:
     """A link to another file of the project leads to its page; where the site has none, its text stays."""
-    page = f"{Path(link[1]).stem}.html"
-    return f'<a href="{page}">{link[2]}</a>' if page in pages else link[2]
+    page = pages.get(Path(link[1]).name)
+    return f'<a href="{page}">{link[2]}</a>' if page else link[2]
 
 
 def _summary(code: str) -> str:
@@ -127,12 +137,14 @@ class Pages:
         self.by_section |= {n: list(part.tested) for n, part in self.parts.items()}
         self.templates = _templates()
 
-    def all(self, drifted: Sequence[Drifted], documents: Sequence[Path]) -> dict[str, str]:
+    def all(self, drifted: Sequence[Drifted], documents: Sequence[Path], checks: Sequence[Path]) -> dict[str, str]:
         """Every page."""
-        texts = {f"{file.stem}.html": file.read_text(encoding="utf-8") for file in documents}
+        texts = {f"{file.stem}.html": file.read_text(encoding="utf-8") for file in (*documents, *checks)}
         headings = {page: text.partition("\n")[0].removeprefix("# ") for page, text in texts.items()}
-        self.nav = [(heading, page) for page, heading in headings.items()] + [("Verdicts over time", "history.html")]
-        self.nav += [("Other library versions", "environments.html")] * bool(drifted)
+        self.nav = [(headings[page], page) for page in list(texts)[: len(documents)]]
+        self.checks = [("Verdicts over time", "history.html")]
+        self.checks += [("Other library versions", "environments.html")] * bool(drifted)
+        self.checks += [(headings[page], page) for page in list(texts)[len(documents) :]]
         revised = [e for e in self.records if e["previous"]]
         moved = [e for e in revised if {one["verdict"]["label"] for one in e["previous"]} != {e["verdict"]["label"]}]
         revised = [*moved, *(e for e in revised if e not in moved)]
@@ -148,8 +160,10 @@ class Pages:
             ]
         )
         markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+        pages = {f"{Path(page).stem}.md": page for _, page in (*self.nav, *self.checks)}
+        pages |= {f"{page_of(e['topic'])}#{e['id']}": f"claim/{_path(e)}.html" for e in self.records}
         for page, text in texts.items():
-            shown = Markup(LINK.sub(lambda link: _led(link, {page for _, page in self.nav}), markdown.render(text)))  # noqa: S704 - no HTML passes
+            shown = Markup(LINK.sub(lambda link: _led(link, pages), markdown.render(text)))  # noqa: S704 - no HTML passes
             made.append(self.page("text.html", page, heading=headings[page], text=shown))
         return dict(made)
 
@@ -161,6 +175,7 @@ class Pages:
             "exports": export.EXPORTS,
             "guide": self.guide,
             "nav": self.nav,
+            "checks": self.checks,
             "names": self.names,
             "sentences": self.sentences,
         }
