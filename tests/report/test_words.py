@@ -177,8 +177,18 @@ def test_power_is_told_for_undecided_conditions_only():
     assert words.power([{**noisy, "leaves": []}]) == ""
 
 
+def test_estimators_are_told_by_their_names_and_what_they_are_given():
+    scale, reduce = "sklearn.preprocessing.StandardScaler", {"model": "sklearn.decomposition.PCA", "n_components": 2}
+    arms = {"scaled": {"steps": [scale, reduce], "model": "xgboost.XGBClassifier", "grid": {"eta": [0.1, None]}}}
+    assert (
+        words.parameters({"arms": arms, "n": 30, "data": "wine", "file": "a.B", "kinds": [True, "x.y"]})
+        == "arms = {scaled: StandardScaler > PCA(n_components=2) > XGBClassifier(grid={eta: [0.1, null]})}, n = 30, "
+        "data = wine, file = B, kinds = [true, x.y]"
+    )
+
+
 def test_what_a_condition_needs_is_told_once():
-    reason = "a - b lies too close to the edge of the region; about 101 replicates would decide"
+    reason = "a - b lies too close to the edge of the region; about 101 replicates would decide, as likely as not"
     undecided = {**records.conditional()["conditions"][4], "reason": reason}
     assert words.label(undecided) == "undecided: a - b lies too close to the edge of the region"
 

@@ -149,7 +149,10 @@ def test_why_nothing_was_decided() -> None:
     found = judged(LEVEL, x=x)
     n = (stats.norm.ppf(0.002) * x.std(ddof=1) / x.mean()) ** 2
     assert found.needed_n == pytest.approx(n)
-    assert found.reason == f"x is too close to the edge of the region; about {n:.0f} replicates would decide"
+    assert (
+        found.reason
+        == f"x is too close to the edge of the region; about {n:.0f} replicates would decide, as likely as not"
+    )
     x = x - x.mean()
     x = np.r_[x, -x][:64]
     exact = np.r_[x[:16], -x[:16]]
@@ -181,7 +184,7 @@ def test_agreeing_replicates_are_told_how_many_have_to_agree() -> None:
     found = judged(LEVEL, x=np.full(16, 3.0), looks=(8, 16))
     assert found.state == "cap"
     assert found.needed_n == pytest.approx(math.log(0.01 / 2) / math.log(0.8))
-    assert found.reason == "x agrees in too few replicates; about 24 replicates would decide"
+    assert found.reason == "x agrees in too few replicates; about 24 replicates would decide, as likely as not"
     assert judged(LEVEL, x=np.full(32, 3.0), looks=(8, 16, 32)).state == "decided"
     assert judged(LEVEL, x=np.full(16, 0.5), looks=(8, 16)).needed_n == found.needed_n
     some = judged(LEVEL, x=np.r_[np.full(13, 3.0), -1.0, 2.0, 2.5], looks=(8, 16))

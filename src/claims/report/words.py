@@ -85,9 +85,23 @@ def clean(text: str) -> str:
 
 
 def parameters(values: Mapping[str, Any]) -> str:
-    """Parameters in one line: `alpha = 0.1, sizes = [10, 20]`."""
-    plain = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in values.items()}
-    return ", ".join(f"{key} = {value}" for key, value in plain.items())
+    """Parameters in one line: `alpha = 0.1, sizes = [10, 20]`, estimators as `StandardScaler > PCA(n_components=2)`."""
+    return ", ".join(f"{key} = {_value(value)}" for key, value in values.items())
+
+
+def _value(value: Any) -> str:
+    """One parameter; of a class's name the last part, of a pipeline its steps."""
+    if isinstance(value, str):
+        return value.rpartition(".")[2] if re.fullmatch(r"[a-z]\w*(\.\w+)*\.[A-Z]\w*", value) else value
+    if isinstance(value, Mapping) and "model" in value:
+        steps = [_value(step) for step in value.get("steps", ())]
+        given = ", ".join(f"{key}={_value(v)}" for key, v in value.items() if key not in ("model", "steps"))
+        return " > ".join([*steps, _value(value["model"]) + (f"({given})" if given else "")])
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_value(v)}' for key, v in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(v) for v in value)}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def shared(conditions: Sequence[Record]) -> dict[str, Any]:

@@ -76,7 +76,11 @@ def undecided_reason(state: str, leaf: Leaf, step: Step, cap: int, failed: int, 
         return f"{failed} of {step.look} replicates failed: too many to decide at this look"
     if state == "open":
         return f"not decided at {step.look} of {cap} replicates"
-    enough = f"about {needed:.0f} replicates would decide" if math.isfinite(needed) else "no number of replicates may"
+    enough = (
+        f"about {needed:.0f} replicates would decide, as likely as not"
+        if math.isfinite(needed)
+        else "no number of replicates may"
+    )
     told = "is too close to the edge of the region"
     if few and math.isfinite(needed):
         told = "agrees in too few replicates"
