@@ -60,8 +60,8 @@ def figure(rows: Stored) -> str:
     """Every pair of every measure as a factor by which it is better than its goal, as SVG."""
     named = [(f"{key}  {m.what}", m) for key, row in sorted(rows.items()) for m in measures(row)]
     with mpl.rc_context(STYLE):
-        drawn = Figure(figsize=(9, 0.7 + 0.3 * len(named)), facecolor="white")
-        axes = drawn.add_axes((0.52, 0.45 / drawn.get_figheight(), 0.46, 1 - 0.6 / drawn.get_figheight()))
+        drawn = Figure(figsize=(10, 0.7 + 0.3 * len(named)), facecolor="white")
+        axes = drawn.add_axes((0.57, 0.45 / drawn.get_figheight(), 0.41, 1 - 0.6 / drawn.get_figheight()))
         for place, (_, m) in enumerate(named):
             _draw(axes, place, m)
         axes.axvline(1, color="#24292f", lw=1)
