@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 import torch
@@ -22,26 +23,18 @@ PRINTED: Mapping[str, Sequence[int]] = {
 """The guide's table: fur, wings, stripes, mammal, flies. The last class is not trained on."""
 
 
-def tables(seeds: Sequence[int], attributes: str, classes: int) -> Tensor:
-    """Attributes of each class, 0 or 1, (replicates, classes, attributes), the unseen class last.
+def table(attributes: str) -> Tensor:
+    """Attributes of each class, 0 or 1, (classes, attributes), the unseen class last.
 
     Args:
-        seeds: One table each.
         attributes: `printed`; `printed-told-apart`, in which cats have a sixth attribute; `many`, the printed table
-            after `classes` classes of random attributes, so that stripes vary among those seen.
-        classes: Random classes of `many`.
+            after 28 classes, one for each other combination of attributes but none at all, so that stripes come and go
+            with any other attribute among the classes seen.
     """
-    printed = np.array(list(PRINTED.values()), float)
-    found = []
-    for seed in seeds:
-        if attributes == "printed-told-apart":
-            found.append(np.c_[printed, [0, 1, 0, 0]])
-        elif attributes == "many":
-            rng = np.random.default_rng([streams(seed, 5)[DATA], 1])
-            found.append(np.r_[rng.integers(2, size=(classes, 5)), printed])
-        else:
-            found.append(printed)
-    return torch.from_numpy(np.stack(found)).float()
+    printed = list(PRINTED.values())
+    others = [each for each in product((0, 1), repeat=5) if any(each) and each not in printed]
+    found = np.array(others + printed if attributes == "many" else printed)
+    return torch.from_numpy(np.c_[found, [0, 1, 0, 0]] if attributes == "printed-told-apart" else found).float()
 
 
 def cosine(raw: Tensor, attributes: Tensor) -> Tensor:
@@ -53,7 +46,6 @@ def unseen(
     seeds: Sequence[int],
     *,
     attributes: str = "printed",
-    classes: int = 20,
     per_class: int = 100,
     pixels: int = 50,
     noise: float = 0.5,
@@ -69,8 +61,7 @@ def unseen(
 
     Args:
         seeds: Each draws how attributes show in images, rows, weights and minibatches of one replicate.
-        attributes: As for `tables`.
-        classes: As for `tables`.
+        attributes: As for `table`.
         per_class: Training rows of each seen class, and test rows of each class.
         pixels: Columns of an image: a random mixture of its class's attributes, plus noise.
         noise: Standard deviation of that noise; an attribute moves a pixel by one on average.
@@ -80,7 +71,7 @@ def unseen(
         steps: Minibatches of 32, Adam.
         shown: Whether an attribute changes images at all in the unseen class.
     """
-    given = tables(seeds, attributes, classes)
+    given = table(attributes).expand(len(seeds), -1, -1)
     known = given.shape[1] - 1
     labels = np.repeat(np.arange(known + 1), per_class)
     parts = []
