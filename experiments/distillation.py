@@ -117,6 +117,15 @@ def taught(
     return fits
 
 
+def by_classes(seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int) -> Weights:
+    """Networks trained on classes alone at the higher of RATES, each at the step that is best on validation rows."""
+    watch = training.Best(lambda weights: networks.accuracy(weights, valid))
+    nothing = start[-1].new_zeros(len(seeds), train[0].shape[1], start[-1].shape[1])
+    taught(seeds, start, train, nothing, steps, RATES[1:], (1.0,), (0.0,), watch)
+    (weights,) = watch.weights
+    return weights
+
+
 def mislabelled(seeds: Sequence[int], rows: Rows, share: float, classes: int) -> Rows:
     """The same rows with `share` of the classes drawn at random."""
     x, y = rows
@@ -181,7 +190,7 @@ def gain(
         for hidden in ((teacher, teacher), (student,))
     )
     if teacher_steps:
-        large = fitted(seeds, large, shown, shown_valid, teacher_steps)
+        large = by_classes(seeds, large, shown, shown_valid, teacher_steps)
     rows = own[0][:, :seen], own[1][:, :seen]
     with torch.no_grad():
         told = networks.outputs(large, rows[0]).mT

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from experiments.common import networks, streams, training
+from experiments.common import backward, networks, streams, training
 from experiments.common.layers import Noise
-from experiments.common.networks import DATA, Weights
+from experiments.common.networks import DATA, Rows, Weights
 from experiments.self_supervision import real
 
 PRINTED: Mapping[str, Sequence[int]] = {
@@ -22,26 +23,18 @@ PRINTED: Mapping[str, Sequence[int]] = {
 """The guide's table: fur, wings, stripes, mammal, flies. The last class is not trained on."""
 
 
-def tables(seeds: Sequence[int], attributes: str, classes: int) -> Tensor:
-    """Attributes of each class, 0 or 1, (replicates, classes, attributes), the unseen class last.
+def table(attributes: str) -> Tensor:
+    """Attributes of each class, 0 or 1, (classes, attributes), the unseen class last.
 
     Args:
-        seeds: One table each.
         attributes: `printed`; `printed-told-apart`, in which cats have a sixth attribute; `many`, the printed table
-            after `classes` classes of random attributes, so that stripes vary among those seen.
-        classes: Random classes of `many`.
+            after 28 classes, one for each other combination of attributes but none at all, so that stripes come and go
+            with any other attribute among the classes seen.
     """
-    printed = np.array(list(PRINTED.values()), float)
-    found = []
-    for seed in seeds:
-        if attributes == "printed-told-apart":
-            found.append(np.c_[printed, [0, 1, 0, 0]])
-        elif attributes == "many":
-            rng = np.random.default_rng([streams(seed, 5)[DATA], 1])
-            found.append(np.r_[rng.integers(2, size=(classes, 5)), printed])
-        else:
-            found.append(printed)
-    return torch.from_numpy(np.stack(found)).float()
+    printed = list(PRINTED.values())
+    others = [each for each in product((0, 1), repeat=5) if any(each) and each not in printed]
+    found = np.array(others + printed if attributes == "many" else printed)
+    return torch.from_numpy(np.c_[found, [0, 1, 0, 0]] if attributes == "printed-told-apart" else found).float()
 
 
 def cosine(raw: Tensor, attributes: Tensor) -> Tensor:
@@ -53,7 +46,6 @@ def unseen(
     seeds: Sequence[int],
     *,
     attributes: str = "printed",
-    classes: int = 20,
     per_class: int = 100,
     pixels: int = 50,
     noise: float = 0.5,
@@ -69,8 +61,7 @@ def unseen(
 
     Args:
         seeds: Each draws how attributes show in images, rows, weights and minibatches of one replicate.
-        attributes: As for `tables`.
-        classes: As for `tables`.
+        attributes: As for `table`.
         per_class: Training rows of each seen class, and test rows of each class.
         pixels: Columns of an image: a random mixture of its class's attributes, plus noise.
         noise: Standard deviation of that noise; an attribute moves a pixel by one on average.
@@ -80,7 +71,7 @@ def unseen(
         steps: Minibatches of 32, Adam.
         shown: Whether an attribute changes images at all in the unseen class.
     """
-    given = tables(seeds, attributes, classes)
+    given = table(attributes).expand(len(seeds), -1, -1)
     known = given.shape[1] - 1
     labels = np.repeat(np.arange(known + 1), per_class)
     parts = []
@@ -186,33 +177,32 @@ def prototypes(
     per_class = 60 if data == "generated" else 150
     parts = [by_class(seed, data, base + new, per_class, columns, noise)[: base + new] for seed in seeds]
     rows = torch.from_numpy(np.stack(parts)).float()
-    train, test = (part.flatten(1, 2) for part in (rows[:, :base], rows[:, base:]))
+    train, test = (part.flatten(1, 2).contiguous() for part in (rows[:, :base], rows[:, base:]))
     rngs = networks.generators(seeds, networks.BATCHES)
     if shuffled:
         orders = [torch.from_numpy(rng.permutation(train.shape[1])) for rng in rngs]
         train = torch.stack([part[order] for part, order in zip(train, orders, strict=True)])
-    weights = [t.requires_grad_() for t in networks.initial(seeds, (rows.shape[3], 64, 64, 64))]
-    rule = torch.optim.Adam(weights, lr=0.001, fused=True)
+    rule = backward.Adam(networks.initial(seeds, (rows.shape[3], 64, 64, 64)), [0.001] * len(seeds))
     classes = torch.arange(min(way, base)).repeat_interleave(15).expand(len(seeds), -1)
 
     def taken(part: Tensor, places: Tensor) -> Tensor:
         first_row = part.shape[1] * torch.arange(len(seeds))[:, None, None]
-        return part.flatten(0, 1).index_select(0, (places + first_row).flatten()).unflatten(0, places.shape)
+        return part.view(-1, part.shape[2]).index_select(0, (places + first_row).flatten()).unflatten(0, places.shape)
 
-    def embedded(given: Tensor) -> Tensor:
+    def embedded(weights: Weights, given: Tensor) -> Tensor:
         return networks.outputs(weights, given.flatten(1, 2)).mT.unflatten(1, given.shape[1:3])
 
     for _ in range(episodes):
         places = episode(rngs, base, per_class, min(way, base), shot, 15)
-        rule.zero_grad()
-        networks.cross_entropy(scores(embedded(taken(train, places)), shot), classes).sum().backward()
-        rule.step()
+        weights = [tensor.detach().requires_grad_() for tensor in rule.weights]
+        loss = networks.cross_entropy(scores(embedded(weights, taken(train, places)), shot), classes).sum()
+        rule.step(list(torch.autograd.grad(loss, weights)))
     hits = {"learned": np.zeros(len(seeds)), "raw": np.zeros(len(seeds))}
     wanted = torch.arange(way).repeat_interleave(15)
     with torch.no_grad():
         for _ in range(50):
             given = taken(test, episode(rngs, new, per_class, way, shot, 15))
-            for arm, seen in (("learned", embedded(given)), ("raw", given)):
+            for arm, seen in (("learned", embedded(rule.weights, given)), ("raw", given)):
                 hits[arm] += (scores(seen, shot).argmax(1) == wanted).double().mean(1).numpy() / 50
     return hits
 
@@ -244,40 +234,91 @@ def squared(raw: Tensor, y: Tensor) -> Tensor:
     return (raw - y.mT).square().mean((1, 2))
 
 
-def adapted(weights: Weights, x: Tensor, y: Tensor, graph: bool = False) -> Weights:
+def traced(weights: Weights, x: Tensor, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """What enters each layer, and the derivatives of the squared error by what leaves it, (networks, units, rows)."""
+    entering = [x.mT]
+    for weight, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+        entering.append(torch.baddbmm(bias, weight, entering[-1]).relu_())
+    slopes = [(torch.baddbmm(weights[-1], weights[-2], entering[-1]) - y.mT).mul_(2 / x.shape[1])]
+    for weight, below in zip(weights[-2:0:-2], entering[:0:-1], strict=True):
+        slopes.insert(0, torch.bmm(weight.mT, slopes[0]).mul_(below.sign()))
+    return entering, slopes
+
+
+def gradient(entering: list[Tensor], slopes: list[Tensor]) -> Weights:
+    """Gradient of the squared error by weights and biases, from what `traced` returns."""
+    pairs = zip(entering, slopes, strict=True)
+    return [part for inner, slope in pairs for part in (torch.bmm(slope, inner.mT), slope.sum(2, keepdim=True))]
+
+
+def curvature(along: Weights, weights: Weights, entering: list[Tensor], slopes: list[Tensor]) -> Weights:
+    """Derivative of that gradient in a direction: the Hessian times `along`, written out (Pearlmutter 1994).
+
+    Every quantity of the way forward and back is differentiated in turn; this takes half the time of having autograd
+    pass through the inner steps, where networks are small.
+    """
+    moving: list[Tensor] = []  # derivatives of what enters each layer but the first, and of what leaves the last
+    for place, inner in enumerate(entering):
+        change = torch.baddbmm(along[2 * place + 1], along[2 * place], inner)
+        if moving:
+            change.baddbmm_(weights[2 * place], moving[-1])
+        moving.append(change.mul_(entering[place + 1].sign()) if place + 1 < len(entering) else change)
+    turn, found = moving.pop() * (2 / entering[0].shape[2]), []
+    for place in reversed(range(len(entering))):
+        by_weight = torch.bmm(turn, entering[place].mT)
+        if place:
+            by_weight.baddbmm_(slopes[place], moving[place - 1].mT)
+        found = [by_weight, turn.sum(2, keepdim=True), *found]
+        if place:
+            turn = torch.bmm(weights[2 * place].mT, turn).baddbmm_(along[2 * place].mT, slopes[place])
+            turn.mul_(entering[place].sign())
+    return found
+
+
+@torch.no_grad()
+def adapted(weights: Weights, x: Tensor, y: Tensor) -> tuple[Weights, list[tuple[Weights, list[Tensor], list[Tensor]]]]:
     """Weights after the inner loop: five steps of gradient descent at rate 0.01 on a task's support rows.
 
     Args:
         weights: One network per task.
         x: Rows, (tasks, rows, 1).
         y: Their targets, in the same shape.
-        graph: Whether gradients of what comes out reach `weights` through the steps, second derivatives included.
+
+    Returns:
+        The weights, and those before each step with what `traced` returns there.
     """
+    path = []
     for _ in range(5):
-        loss = squared(networks.outputs(weights, x), y).sum()
-        grads = torch.autograd.grad(loss, weights, create_graph=graph)
-        weights = [tensor - 0.01 * grad for tensor, grad in zip(weights, grads, strict=True)]
-    return weights
+        path.append((weights, *traced(weights, x, y)))
+        weights = [tensor.sub(grad, alpha=0.01) for tensor, grad in zip(weights, gradient(*path[-1][1:]), strict=True)]
+    return weights, path
 
 
-@lru_cache(maxsize=8)  # conditions differ in the new tasks alone, and meta-training is nearly all of the cost
+@torch.no_grad()
+def meta_gradient(weights: Weights, support: Rows, query: Rows) -> Weights:
+    """Gradient of the squared error on query rows after the inner loop, by the weights before it, one per task."""
+    own, path = adapted(weights, *support)
+    along = gradient(*traced(own, *query))
+    for step in reversed(path):
+        along = [grad.sub(bent, alpha=0.01) for grad, bent in zip(along, curvature(along, *step), strict=True)]
+    return along
+
+
+@lru_cache(maxsize=4)  # conditions differ in the new tasks alone, and meta-training is nearly all of the cost
 def meta_trained(seeds: tuple[int, ...], iterations: int) -> Weights:
     """Initial weights learned by MAML (Finn, Abbeel and Levine 2017) on sines, one network per seed.
 
     Each iteration draws five sines; the squared error on ten query points of each, after the inner loop on ten support
     points of the same sine, gives the gradient for one step of Adam at rate 0.001.
     """
-    start = [tensor.requires_grad_() for tensor in networks.initial(seeds, (1, 40, 40, 1))]
-    rule = torch.optim.Adam(start, lr=0.001, fused=True)
+    rule = backward.Adam(networks.initial(seeds, (1, 40, 40, 1)), [0.001] * len(seeds))
     rngs = networks.generators(seeds, networks.BATCHES)
     for _ in range(iterations):
         x, waves = (part.flatten(0, 1) for part in sines(rngs, 5, 20))
-        support, query = x.split(10, 1)
-        own = adapted([tensor.repeat_interleave(5, 0) for tensor in start], support, heights(support, waves), True)
-        rule.zero_grad()
-        (squared(networks.outputs(own, query), heights(query, waves)).sum() / 5).backward()
-        rule.step()
-    return [tensor.detach() for tensor in start]
+        support, query = ((points, heights(points, waves)) for points in x.split(10, 1))
+        grads = meta_gradient([tensor.repeat_interleave(5, 0) for tensor in rule.weights], support, query)
+        rule.step([grad.unflatten(0, (-1, 5)).mean(1) for grad in grads])
+    return rule.weights
 
 
 def maml(
@@ -309,13 +350,13 @@ def maml(
     x, waves = (part.flatten(0, 1) for part in sines(rngs, tasks, points, **fixed))
     added = np.concatenate([rng.normal(0, noise, (tasks, points, 1)) for rng in rngs])
     y = heights(x, waves) + torch.from_numpy(added).float()
-    learned = [tensor.repeat_interleave(tasks, 0).requires_grad_() for tensor in meta_trained(tuple(seeds), iterations)]
+    learned = [tensor.repeat_interleave(tasks, 0) for tensor in meta_trained(tuple(seeds), iterations)]
     fresh = [one for seed in seeds for one in streams(streams(seed, 5)[networks.SPLIT], tasks)]
-    start = [tensor.requires_grad_() for tensor in networks.initial(fresh, (1, 40, 40, 1))]
-    steps = torch.arange(points).expand(100, len(x), points)
-    (scratch,) = training.fit(_forward, start, (x, y), steps, [0.01], loss=squared, optimizer="adam")
+    scratch = backward.Adam(networks.initial(fresh, (1, 40, 40, 1)), [0.01] * len(x))
+    for _ in range(100):
+        scratch.step(gradient(*traced(scratch.weights, x, y)))
     grid = torch.linspace(-5, 5, 100).view(1, -1, 1).expand(len(x), -1, 1)
-    arms = {"maml": adapted(learned, x, y), "scratch": scratch, "unadapted": learned}
+    arms = {"maml": adapted(learned, x, y)[0], "scratch": scratch.weights, "unadapted": learned}
     with torch.no_grad():
         raw = {arm: networks.outputs(weights, grid) for arm, weights in arms.items()}
         raw["flat"] = torch.zeros_like(raw["maml"])

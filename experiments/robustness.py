@@ -6,10 +6,12 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from experiments.common import networks, streams
+from experiments.common import streams
+from experiments.common.backward import gradients
 from experiments.common.layers import Layer, Weights, chain, flat, initial, linear, relu
-from experiments.common.networks import DATA, Rows, batches, classification, cross_entropy
+from experiments.common.networks import DATA, Rows, batches, classification
 from experiments.common.training import SCHEDULES, Best, accuracy, fit, mean_loss, outputs
 from experiments.convolution import convolutional, pictures
 
@@ -147,7 +149,7 @@ def accuracy_under_small_changes(
     net, (train, valid, test), box = problem(seeds, sizes, data, structure, n_classes, n_features)
     best = Best(lambda weights: -mean_loss(net, weights, valid))
     steps, options = batches(seeds, n_train, 32, n_steps), {"optimizer": "adam", "schedule": SCHEDULES["cosine"]}
-    fit(net, initial(net, seeds), train, steps, [rate], watch=best, every=20, **options)
+    fit(net, initial(net, seeds), train, steps, [rate], watch=best, every=-(-n_steps // 20), **options)
     (weights,) = best.weights
     others = [streams(seed, 7)[5:] for seed in seeds]
     leads = weights if guide == "itself" else initial(net, [start for start, _ in others])
@@ -212,11 +214,17 @@ def hardened(
         place = drawn + first
         batch = tuple(part.index_select(0, place.flatten()).unflatten(0, place.shape) for part in (x, y))
         moved, classes = moved_each(leaves, batch, sizes, steps, box)
-        rule.zero_grad()
-        cross_entropy(networks.outputs(leaves, moved), classes).sum().backward()
+        for leaf, grad in zip(leaves, cross_entropy_gradients(leaves, moved, classes), strict=True):
+            leaf.grad = grad
         rule.step()
         plan.step()
     best(len(minibatches), [leaves])
+
+
+@torch.no_grad()
+def cross_entropy_gradients(weights: Weights, x: Tensor, y: Tensor) -> Weights:
+    """Gradient of the cross-entropy, mean over rows, by weights and biases of each network."""
+    return gradients(weights, x.mT, lambda raw: raw.softmax(1).sub_(functional.one_hot(y, raw.shape[1]).mT))
 
 
 def moved_each(weights: Weights, rows: Rows, sizes: Sequence[float], steps: int, box: tuple[float, float]) -> Rows:

@@ -223,9 +223,15 @@ def test_q_learning_follows_the_printed_update():
 
 
 def test_the_printed_classes_share_their_attributes():
-    (table,) = few_shot.tables([1], "printed", 0)
-    assert table.tolist() == [[1, 0, 0, 1, 0], [1, 0, 0, 1, 0], [0, 1, 0, 0, 1], [1, 0, 1, 1, 0]]
-    assert few_shot.tables(SEEDS, "many", 20).shape == (3, 24, 5)
+    assert few_shot.table("printed").tolist() == [[1, 0, 0, 1, 0], [1, 0, 0, 1, 0], [0, 1, 0, 0, 1], [1, 0, 1, 1, 0]]
+
+
+def test_the_unseen_class_is_the_only_one_of_many_with_its_attributes():
+    rows = [tuple(row) for row in few_shot.table("many").tolist()]
+    assert len(rows) == 32
+    assert len(set(rows)) == 31
+    assert rows[-4:] == [tuple(row) for row in few_shot.PRINTED.values()]
+    assert rows.count((1, 0, 1, 1, 0)) == 1
 
 
 def test_scores_are_minus_distances_to_means_of_the_support_rows():

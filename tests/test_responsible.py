@@ -71,6 +71,14 @@ def test_the_written_out_gradient_of_hidden_layers_is_that_of_torch() -> None:
     assert float(wanted.abs().max()) > 0.01
 
 
+def test_the_written_out_gradient_of_training_is_that_of_torch() -> None:
+    net, (x, y) = chain(linear(5, 7), relu, linear(7, 6), relu, linear(6, 3)), drawn()
+    weights = [tensor.detach().requires_grad_() for tensor in initial(net, SEEDS[:2])]
+    wanted = torch.autograd.grad(cross_entropy(net(weights, x.mT), y).sum(), weights)
+    for one, other in zip(robustness.cross_entropy_gradients(weights, x, y), wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_lead_is_that_of_the_right_class_over_the_next() -> None:
     net, (x, y) = linear(5, 3), drawn()
     weights = [tensor.detach() for tensor in initial(net, SEEDS[:2])]
