@@ -258,9 +258,11 @@ def code_worth(
         # the rival has noise of its own, so that it differs from the first arm even where it is the same
         return bounds(net, weights, x.mT.repeat(len(arms), 1, 1), torch.cat([shared, own]), estimate)
 
+    every, first = train.flatten(0, 1), train.shape[1] * torch.arange(len(seeds))[:, None]
     for batch in networks.batches(seeds, train.shape[1], 20, steps):
         rule.zero_grad()
-        (-bound(train.take_along_dim(batch[:, :, None], 1))[1].mean(1).sum()).backward()
+        x = every.index_select(0, (batch + first).flatten()).unflatten(0, batch.shape)
+        (-bound(x)[1].mean(1).sum()).backward()
         rule.step()
     with torch.no_grad():
         found = bound(test)[0].double().mean(1).view(len(arms), -1).numpy()
