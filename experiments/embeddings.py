@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from experiments.common import streams
 from experiments.common.data import shares
-from experiments.common.layers import Layer, Noise, Weights, chain, function, initial, linear, relu, uniform
-from experiments.common.networks import DATA, SPLIT, Rows, batches, cross_entropy
+from experiments.common.layers import Layer, Noise, chain, function, initial, linear, relu, uniform
+from experiments.common.networks import DATA, SPLIT, Rows, batches
 from experiments.common.real import texts
-from experiments.common.training import Best, mean_loss, outputs
+from experiments.common.training import Best, fit, mean_loss, outputs
 
 
 def coded(seed: int, rows: int, kind: str, levels: int, skew: float) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +139,7 @@ def auc_by_encoding(
     n_test: int = 2000,
     categories: int = 1,
     rates: Sequence[float] = (0.004, 0.02),
-    n_steps: int = 320,
+    n_steps: int = 200,
 ) -> dict[str, np.ndarray]:
     """Area under the ROC curve on test rows with learned vectors and with indicators for the categories, in [0, 1].
 
@@ -151,7 +151,7 @@ def auc_by_encoding(
         kind: As for `coded`, or `words`: columns of words, drawn at random from a text.
         levels: Levels of each category; words have as many as there are.
         skew: As for `coded`.
-        n_train: Training rows; a quarter as many more serve for validation.
+        n_train: Training rows; a quarter as many more, 1000 at most, serve for validation, ten times in a training.
         n_test: Test rows.
         categories: Columns of words.
         rates: Learning rates.
@@ -161,7 +161,7 @@ def auc_by_encoding(
         `embedded` and `one_hot`; `one_hot_linear`, without hidden layers; `embedded_trained` and `one_hot_trained`, the
         share of the minibatches at which the loss was lowest.
     """
-    sizes = n_train, n_train // 4, n_test
+    sizes = n_train, min(n_train // 4, 1000), n_test
     if kind == "words":
         levels, numeric = words()[2], 0
         drawn = [drawn_words(streams(seed, 5)[SPLIT], sizes, categories) for seed in seeds]
@@ -198,32 +198,10 @@ def _trained(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lowest validation loss, area under the curve of the test rows, share of the minibatches: (rates, replicates)."""
     best = Best(lambda weights: -mean_loss(net, weights, valid))
-    _side_by_side(net, initial(net, seeds), train, steps, rates, best)
+    fit(net, initial(net, seeds), train, steps, rates, optimizer="adam", watch=best, every=len(steps) // 10)
     area = []
     for weights in best.weights:
         raw = outputs(net, weights, test[0], 4096)
         ahead = (raw[:, 1] - raw[:, 0]).numpy()
         area.append([roc_auc_score(y, score) for y, score in zip(test[1].numpy(), ahead, strict=True)])
     return -best.scores, np.array(area), best.steps / len(steps)
-
-
-def _side_by_side(net: Layer, start: Weights, rows: Rows, steps: Tensor, rates: Sequence[float], best: Best) -> None:
-    """Trains as `training.fit` by Adam, with the weights of all rates in one place: tables are too large to copy.
-
-    `best` looks about 20 times on the way, and at the end.
-    """
-    (x, y), first = (part.flatten(0, 1) for part in rows), rows[0].shape[1] * torch.arange(len(rows[0]))[:, None]
-    stacked = [torch.cat([tensor.detach()] * len(rates)).requires_grad_() for tensor in start]
-    fits = list(zip(*(tensor.detach().chunk(len(rates)) for tensor in stacked), strict=True))
-    rule = torch.optim.Adam([{"params": fit, "lr": rate} for fit, rate in zip(fits, rates, strict=True)], fused=True)
-    for done, step in enumerate(steps):
-        if done % (len(steps) // 20) == 0:
-            best(done, fits)
-        place = (step + first).repeat(len(rates), 1)
-        batch, classes = (part.index_select(0, place.flatten()).unflatten(0, place.shape) for part in (x, y))
-        grads = torch.autograd.grad(cross_entropy(net(stacked, batch.mT), classes).sum(), stacked)
-        for fit, own in zip(fits, zip(*(grad.chunk(len(rates)) for grad in grads), strict=True), strict=True):
-            for tensor, part in zip(fit, own, strict=True):
-                tensor.grad = part
-        rule.step()
-    best(len(steps), fits)

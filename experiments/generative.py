@@ -32,8 +32,8 @@ def rows_of(seeds: Sequence[int], modes: str, spread: float) -> tuple[Tensor, ..
 
     Rows are (replicates, features, rows), points (replicates, points, features), their modes (replicates, points) from
     0, distances (replicates, 1). Points are the centres of generated modes, and near them is what is within a quarter
-    of the way to the next. Of digits a third of all rows is trained on, points are the others, modes their classes, and
-    near is as near as 95 in 100 rows trained on; pixels are in [-1, 1].
+    of the way to the next. Of digits a third of all rows is trained on, points are another third, modes their classes,
+    and near is as near as 95 in 100 rows trained on; pixels are in [-1, 1].
 
     Args:
         seeds: Each draws rows, for digits the split.
@@ -46,7 +46,7 @@ def rows_of(seeds: Sequence[int], modes: str, spread: float) -> tuple[Tensor, ..
         if modes == "digits":
             x, y = table("digits")
             x, order = x / 8 - 1, rng.permutation(len(x))
-            rows, points, own = x[order[:599]], x[order[599:]], y[order[599:]]
+            rows, points, own = x[order[:599]], x[order[599:1198]], y[order[599:1198]]
             near = np.quantile(cdist(rows, points).min(1), 0.95)
         else:
             points = places(modes)
@@ -103,9 +103,10 @@ def variety(
     steps: int = 1000,
     adversary: bool = True,
 ) -> dict[str, np.ndarray]:
-    """How many modes of the data a generator reaches after training (Goodfellow et al. 2014, with the printed losses).
+    """How many modes of the data a generator reaches late in training (Goodfellow et al. 2014; the printed losses).
 
-    Outcomes are those of `reached`, from 1,000 generated rows.
+    Outcomes are those of `reached` from 400 generated rows, on average over ten moments evenly spread over the second
+    half of the training, its end among them: `collapsed` is the share of them at which the generator has collapsed.
 
     Args:
         seeds: Each draws data, weights, noise and minibatches of one replicate.
@@ -127,22 +128,25 @@ def variety(
     making, judging = (torch.optim.Adam(w, rate, (momentum, 0.999), fused=True) for w in (made_by, judged_by))
     rngs = networks.generators(seeds, networks.MASKS)
     wrong = torch.tensor([-1.0, 1.0]).repeat_interleave(32)
-    for step, chosen in enumerate(networks.batches(seeds, rows.shape[2], 32, steps)):
-        noise = torch.from_numpy(np.stack([rng.standard_normal((16, 32), np.float32) for rng in rngs]))
+    late, found = np.linspace(steps / 2, steps, 11).astype(int)[1:], []
+    fresh = torch.from_numpy(np.stack([rng.standard_normal((16, 400), np.float32) for rng in rngs]))
+    noises = torch.from_numpy(np.stack([rng.standard_normal((steps, 16, 32), np.float32) for rng in rngs], 1))
+    for step, (chosen, noise) in enumerate(zip(networks.batches(seeds, rows.shape[2], 32, steps), noises, strict=True)):
         real, made = rows.take_along_dim(chosen[:, None], 2), maker(made_by, noise)
-        making.zero_grad()
-        fixed = [tensor.detach() for tensor in judged_by]
-        loss = functional.softplus(-judge(fixed, made)).mean((1, 2)) if adversary else energy(made, real)
-        loss.sum().backward()
-        making.step()
+        told = judge(judged_by, torch.cat([real, made], 2))
+        loss = functional.softplus(-told[..., 32:]).mean((1, 2)) if adversary else energy(made, real)
+        losses = [(making, made_by, loss)]
         if adversary and (step + 1) % per_judge == 0:
-            judging.zero_grad()
-            told = judge(judged_by, torch.cat([real, made.detach()], 2))
-            functional.softplus(told * wrong).mean((1, 2)).sum().backward()
-            judging.step()
-    noise = torch.from_numpy(np.stack([rng.standard_normal((16, 1000), np.float32) for rng in rngs]))
-    with torch.no_grad():
-        return reached(maker(made_by, noise), *known)
+            losses.append((judging, judged_by, functional.softplus(told * wrong).mean((1, 2))))
+        for _, weights, loss in losses:
+            for tensor, grad in zip(weights, torch.autograd.grad(loss.sum(), weights, retain_graph=True), strict=True):
+                tensor.grad = grad
+        for rule, *_ in losses:
+            rule.step()
+        if step + 1 in late:
+            with torch.no_grad():
+                found.append(reached(maker(made_by, fresh), *known))
+    return {name: np.mean([moment[name] for moment in found], axis=0) for name in found[0]}
 
 
 # Variational autoencoders --------------------------------------------------------------------------------------------
@@ -222,7 +226,7 @@ def code_worth(
     """Lower bound on the log-likelihood of fresh images after training by several estimates of the gradient, in nats.
 
     Arms are `reparameterised` and the rival, trained alike; both start from the same weights and see the same
-    minibatches of 32 and as many draws. `ignored` is the log-likelihood when the decoder
+    minibatches of 20 and as many draws. `ignored` is the log-likelihood when the decoder
     gives each pixel its frequency, as it would without a code; `recovered` is what the rival gains on that, as a share
     of what the reparameterised arm gains: 1 where they are alike, 0 where the rival has gained nothing.
 
@@ -254,9 +258,11 @@ def code_worth(
         # the rival has noise of its own, so that it differs from the first arm even where it is the same
         return bounds(net, weights, x.mT.repeat(len(arms), 1, 1), torch.cat([shared, own]), estimate)
 
-    for batch in networks.batches(seeds, train.shape[1], 32, steps):
+    every, first = train.flatten(0, 1), train.shape[1] * torch.arange(len(seeds))[:, None]
+    for batch in networks.batches(seeds, train.shape[1], 20, steps):
         rule.zero_grad()
-        (-bound(train.take_along_dim(batch[:, :, None], 1))[1].mean(1).sum()).backward()
+        x = every.index_select(0, (batch + first).flatten()).unflatten(0, batch.shape)
+        (-bound(x)[1].mean(1).sum()).backward()
         rule.step()
     with torch.no_grad():
         found = bound(test)[0].double().mean(1).view(len(arms), -1).numpy()
