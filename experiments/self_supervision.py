@@ -302,6 +302,7 @@ def labels(
     classes: int = 6,
     scrambled: bool = False,
     steps: int = 400,
+    updates: Sequence[int] = (150, 600),
 ) -> dict[str, np.ndarray]:
     """Accuracy of a network pretrained on rows without labels and of the same from scratch, with few and many labels.
 
@@ -323,6 +324,8 @@ def labels(
         classes: Of `surface`.
         scrambled: Whether each column of the unlabelled rows is shuffled by itself, so that nothing hangs together.
         steps: Minibatches of 32 of the pretext task.
+        updates: Minibatches at most with few labels and with many; each network stops where its validation loss is
+            least.
 
     Returns:
         `pretrained_few`, `scratch_few`, `pretrained_many`, `scratch_many` in [0, 1]; and what each loses from many to
@@ -349,9 +352,10 @@ def labels(
     # scaled features alone are worth a point or two, of which neither arm may have the sole use
     arms = {arm: [scaled(body, x[:, :unlabelled]), unscaled(body)] for arm, body in bodies.items()}
     test, found = (x[:, unlabelled:], y[:, unlabelled:]), {}
-    for size, per_class, draws, updates, rate in (("few", few, DRAWS, 150, 0.003), ("many", many, 1, 600, 0.004)):
+    plans = ("few", few, DRAWS, updates[0], 0.003), ("many", many, 1, updates[1], 0.004)
+    for size, per_class, draws, most, rate in plans:
         views = side if kind == "contrastive" else 0
-        accuracy = on_labels(seeds, arms, (x, y), test, per_class * count, draws, updates, rate, views)
+        accuracy = on_labels(seeds, arms, (x, y), test, per_class * count, draws, most, rate, views)
         found |= {f"{arm}_{size}": values for arm, values in accuracy.items()}
     return found | {f"{arm}_loss": found[arm + "_many"] - found[arm + "_few"] for arm in ("pretrained", "scratch")}
 
