@@ -1,6 +1,7 @@
 """Trials on what other tasks give where labels are few: a source trained on before, or tasks trained on together."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -186,6 +187,33 @@ def accuracy_after_source(
     return found
 
 
+@cache
+def known_part(
+    seeds: tuple[int, ...],
+    sizes: tuple[int, int, int],
+    asked: tuple[str, int, int, bool, float],
+    hidden: tuple[int, ...],
+    rates: tuple[float, ...],
+    n_steps: int,
+) -> dict[str, np.ndarray]:
+    """Accuracies from `compared` where the first of the training and validation rows alone are known.
+
+    They are kept, as conditions that differ in the number of few labels have the same networks with many.
+
+    Args:
+        seeds: As for `gain_by_labels`.
+        sizes: Training rows that are known, all training rows, and test rows; half as many validate.
+        asked: What `many_tasks` takes after the sizes.
+        hidden: As for `compared`.
+        rates: Likewise.
+        n_steps: Likewise.
+    """
+    rows, drawn, n_test = sizes
+    train, valid, test = many_tasks(seeds, (drawn, drawn // 2, n_test), *asked)
+    known = [(x[:, :part], y[:, :part]) for (x, y), part in ((train, rows), (valid, rows // 2))]
+    return compared(seeds, [*known, test], hidden, rates, n_steps)
+
+
 def gain_by_labels(
     seeds: Sequence[int],
     *,
@@ -225,11 +253,9 @@ def gain_by_labels(
         `joint_few`, `single_few`, `joint_many` and `single_many`, accuracies in [0, 1]; `gain_few` and `gain_many`, the
         joint network's less the single ones'.
     """
-    train, valid, test = many_tasks(seeds, (many, many // 2, n_test), data, tasks, columns, related, flipped)
-    found = {}
+    asked, found = (data, tasks, columns, related, flipped), {}
     for name, rows, steps in (("few", few, few_steps), ("many", many, many_steps)):
-        known = [(x[:, :part], y[:, :part]) for (x, y), part in ((train, rows), (valid, rows // 2))]
-        accuracy = compared(seeds, [*known, test], hidden, rates, steps)
+        accuracy = known_part(tuple(seeds), (rows, many, n_test), asked, tuple(hidden), tuple(rates), steps)
         found |= {f"{arm}_{name}": values for arm, values in accuracy.items()}
         found[f"gain_{name}"] = accuracy["joint"] - accuracy["single"]
     return found
