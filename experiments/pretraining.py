@@ -1,6 +1,7 @@
 """Trials on what other tasks give where labels are few: a source trained on before, or tasks trained on together."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def source_and_target(
         shuffled: Whether the source's classes are dealt to its rows at random.
 
     Returns:
-        Inputs (replicates, rows, ...) in double precision and classes 0 to 4, (replicates, rows), of each part.
+        Inputs (replicates, rows, ...) and classes 0 to 4, (replicates, rows), of each part.
     """
     drawn = []
     for seed in seeds:
@@ -90,7 +91,7 @@ def source_and_target(
             y[0] = rng.permutation(y[0])
         known = sum(sizes[2:4])
         y[1][:known] = np.where(rng.random(known) < flipped, rng.integers(0, CLASSES, known), y[1][:known])
-        drawn.append((np.concatenate(X), np.concatenate(y)))
+        drawn.append((np.concatenate(X).astype(np.float32), np.concatenate(y)))
     x, y = (torch.from_numpy(np.stack(part)).split(list(sizes), dim=1) for part in zip(*drawn, strict=True))
     return list(zip(x, y, strict=True))
 
@@ -114,11 +115,6 @@ def stopped(
     return networks.best(best.weights, list(best.scores))
 
 
-def weights_of(net: Layer, seeds: Sequence[int]) -> Weights:
-    """Initial weights in double precision, since which moment is kept may hang on rounding."""
-    return [tensor.detach().double().requires_grad_() for tensor in initial(net, seeds)]
-
-
 def accuracy_after_source(
     seeds: Sequence[int],
     *,
@@ -134,6 +130,8 @@ def accuracy_after_source(
     convolved: bool = False,
     rates: Sequence[float] = (0.0005, 0.003, 0.02),
     n_steps: int = 300,
+    source_rate: float = 0.006,
+    source_steps: int = 280,
 ) -> dict[str, np.ndarray]:
     """Accuracy on the target's test rows of networks fitted to its few training rows in several ways, in [0, 1].
 
@@ -155,7 +153,9 @@ def accuracy_after_source(
         columns: Of generated data.
         convolved: Whether images go through two convolutions of 4 and 8 channels in place of the hidden layers.
         rates: Learning rates tried on the target.
-        n_steps: Minibatches of the target at most; twice as many of the source.
+        n_steps: Minibatches of the target at most.
+        source_rate: Learning rate on the source.
+        source_steps: Minibatches of the source at most.
     """
     sizes = n_source, n_source // 4, n_target, n_target, n_test
     parts = source_and_target(seeds, data, sizes, shared, columns, flipped, shuffled)
@@ -163,8 +163,9 @@ def accuracy_after_source(
     dense = chain(flat, linear(train[0][0, 0].numel(), 64), relu, linear(64, 32), relu, linear(32, CLASSES))
     net = convolutional(8, CLASSES, (4, 8)) if convolved else dense
     # the source's network starts at weights of its own, as one that somebody else has trained
-    elsewhere, start = weights_of(net, [streams(seed, 7)[6] for seed in seeds]), weights_of(net, seeds)
-    learned = stopped(net, elsewhere, source, source_valid, networks.batches(seeds, n_source, 32, 2 * n_steps), [0.003])
+    elsewhere, start = initial(net, [streams(seed, 7)[6] for seed in seeds]), initial(net, seeds)
+    taken = networks.batches(seeds, n_source, 32, source_steps)
+    learned = stopped(net, elsewhere, source, source_valid, taken, [source_rate])
     minibatches = networks.batches(seeds, n_target, min(16, n_target), n_steps)
     found = {}
     for arm in arms:
@@ -173,7 +174,7 @@ def accuracy_after_source(
             width = start[-2].shape[2]
             shown = [
                 *learned[:-2],
-                torch.eye(width).double().expand(len(seeds), -1, -1),
+                torch.eye(width).expand(len(seeds), -1, -1),
                 torch.zeros_like(start[-1][:, :1]),
             ]
             features = [(training.outputs(net, shown, x).mT, y) for x, y in (train, valid, test)]
@@ -184,6 +185,33 @@ def accuracy_after_source(
         first = start if arm == "scratch" else [tensor.requires_grad_() for tensor in learned[:-2]] + start[-2:]
         found[arm] = training.accuracy(net, stopped(net, first, train, valid, minibatches, rates), test)
     return found
+
+
+@cache
+def known_part(
+    seeds: tuple[int, ...],
+    sizes: tuple[int, int, int],
+    asked: tuple[str, int, int, bool, float],
+    hidden: tuple[int, ...],
+    rates: tuple[float, ...],
+    n_steps: int,
+) -> dict[str, np.ndarray]:
+    """Accuracies from `compared` where the first of the training and validation rows alone are known.
+
+    They are kept, as conditions that differ in the number of few labels have the same networks with many.
+
+    Args:
+        seeds: As for `gain_by_labels`.
+        sizes: Training rows that are known, all training rows, and test rows; half as many validate.
+        asked: What `many_tasks` takes after the sizes.
+        hidden: As for `compared`.
+        rates: Likewise.
+        n_steps: Likewise.
+    """
+    rows, drawn, n_test = sizes
+    train, valid, test = many_tasks(seeds, (drawn, drawn // 2, n_test), *asked)
+    known = [(x[:, :part], y[:, :part]) for (x, y), part in ((train, rows), (valid, rows // 2))]
+    return compared(seeds, [*known, test], hidden, rates, n_steps)
 
 
 def gain_by_labels(
@@ -225,11 +253,9 @@ def gain_by_labels(
         `joint_few`, `single_few`, `joint_many` and `single_many`, accuracies in [0, 1]; `gain_few` and `gain_many`, the
         joint network's less the single ones'.
     """
-    train, valid, test = many_tasks(seeds, (many, many // 2, n_test), data, tasks, columns, related, flipped)
-    found = {}
+    asked, found = (data, tasks, columns, related, flipped), {}
     for name, rows, steps in (("few", few, few_steps), ("many", many, many_steps)):
-        known = [(x[:, :part], y[:, :part]) for (x, y), part in ((train, rows), (valid, rows // 2))]
-        accuracy = compared(seeds, [*known, test], hidden, rates, steps)
+        accuracy = known_part(tuple(seeds), (rows, many, n_test), asked, tuple(hidden), tuple(rates), steps)
         found |= {f"{arm}_{name}": values for arm, values in accuracy.items()}
         found[f"gain_{name}"] = accuracy["joint"] - accuracy["single"]
     return found

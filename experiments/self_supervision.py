@@ -85,7 +85,10 @@ def distorted(x: Tensor, noise: Sequence[np.random.Generator], side: int) -> Ten
     along, across = (1 + scale) * turn.cos(), (1 + scale) * turn.sin()
     maps = torch.stack([along, shear - across, right, across, along, down], 1).view(-1, 2, 3)
     images = x.mT.reshape(-1, 1, side, side)
-    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    # functional.affine_grid with one product in place of one for each image
+    centres = (2 * torch.arange(side) + 1) / side - 1
+    places = torch.stack([centres.repeat(side), centres.repeat_interleave(side), torch.ones(side * side)])
+    grid = (maps.flatten(0, 1) @ places).view(-1, 2, side, side).permute(0, 2, 3, 1)
     return functional.grid_sample(images, grid, align_corners=False).view(x.mT.shape).mT
 
 
@@ -302,6 +305,7 @@ def labels(
     classes: int = 6,
     scrambled: bool = False,
     steps: int = 400,
+    updates: Sequence[int] = (150, 600),
 ) -> dict[str, np.ndarray]:
     """Accuracy of a network pretrained on rows without labels and of the same from scratch, with few and many labels.
 
@@ -323,6 +327,8 @@ def labels(
         classes: Of `surface`.
         scrambled: Whether each column of the unlabelled rows is shuffled by itself, so that nothing hangs together.
         steps: Minibatches of 32 of the pretext task.
+        updates: Minibatches at most with few labels and with many; each network stops where its validation loss is
+            least.
 
     Returns:
         `pretrained_few`, `scratch_few`, `pretrained_many`, `scratch_many` in [0, 1]; and what each loses from many to
@@ -349,9 +355,10 @@ def labels(
     # scaled features alone are worth a point or two, of which neither arm may have the sole use
     arms = {arm: [scaled(body, x[:, :unlabelled]), unscaled(body)] for arm, body in bodies.items()}
     test, found = (x[:, unlabelled:], y[:, unlabelled:]), {}
-    for size, per_class, draws, updates, rate in (("few", few, DRAWS, 150, 0.003), ("many", many, 1, 600, 0.004)):
+    plans = ("few", few, DRAWS, updates[0], 0.003), ("many", many, 1, updates[1], 0.004)
+    for size, per_class, draws, most, rate in plans:
         views = side if kind == "contrastive" else 0
-        accuracy = on_labels(seeds, arms, (x, y), test, per_class * count, draws, updates, rate, views)
+        accuracy = on_labels(seeds, arms, (x, y), test, per_class * count, draws, most, rate, views)
         found |= {f"{arm}_{size}": values for arm, values in accuracy.items()}
     return found | {f"{arm}_loss": found[arm + "_many"] - found[arm + "_few"] for arm in ("pretrained", "scratch")}
 
@@ -369,6 +376,7 @@ def transferred(
     factors: int = 4,
     noise: float = 0.5,
     steps: int = 300,
+    updates: int = 150,
 ) -> dict[str, np.ndarray]:
     """Accuracy on a target task, with few labels, of networks pretrained on source rows with and without their labels.
 
@@ -389,6 +397,7 @@ def transferred(
         factors: As for `surface`.
         noise: As for `surface`.
         steps: Minibatches of 32 in pretraining.
+        updates: Minibatches of the target at most; each network stops where its validation loss is least.
 
     Returns:
         `self_supervised`, `supervised` and `scratch`, in [0, 1].
@@ -424,7 +433,9 @@ def transferred(
     }
     labels = few * (int(wanted.max()) + 1)
     rest = 2 * DRAWS * labels
-    return on_labels(seeds, arms, (own, wanted), (own[:, rest:], wanted[:, rest:]), labels, DRAWS, 150, 0.003, views)
+    return on_labels(
+        seeds, arms, (own, wanted), (own[:, rest:], wanted[:, rest:]), labels, DRAWS, updates, 0.003, views
+    )
 
 
 def _read(task: str, factors: int) -> list[slice]:

@@ -1,6 +1,6 @@
 """Trials on sharing what is learned between tasks that are trained together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.common import networks, streams
-from experiments.common.layers import Layer, chain, dropout, initial, linear, relu
+from experiments.common.layers import Layer, Noise, chain, initial, linear, relu
 from experiments.common.networks import DATA, SPLIT, Rows, batches
 from experiments.common.real import mnist, table
 from experiments.common.training import Best, Loss, fit, mean_loss, outputs
@@ -98,10 +98,25 @@ def own_loss(shares: Tensor) -> Loss:
     return loss
 
 
+def dropped(rate: float) -> Layer:
+    """As `layers.dropout`, with the same masks, which all networks of a replicate share without a copy for each."""
+
+    def apply(weights: Iterator[Tensor], x: Tensor, noise: Noise) -> Tensor:
+        if noise is None:
+            return x
+        drawn = np.empty((len(noise), *x.shape[1:]), np.float32)
+        for rng, own in zip(noise, drawn, strict=True):
+            rng.random(dtype=np.float32, out=own)
+        factors = torch.from_numpy(drawn).ge(rate).float().mul_(1 / (1 - rate))
+        return (x.unflatten(0, (-1, len(noise))) * factors).flatten(0, 1)
+
+    return Layer(lambda rng: [], apply)
+
+
 def trunk(columns: int, tasks: int, hidden: Sequence[int]) -> Layer:
     """The printed shared encoder, smaller: two hidden layers with ReLU and dropout of 0.3, and an output per task."""
     first, second = hidden
-    body = linear(columns, first), relu, dropout(0.3), linear(first, second), relu, dropout(0.3)
+    body = linear(columns, first), relu, dropped(0.3), linear(first, second), relu, dropped(0.3)
     return chain(*body, linear(second, tasks))
 
 

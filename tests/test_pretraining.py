@@ -53,7 +53,7 @@ def test_only_the_known_classes_of_the_target_are_drawn_anew():
 def test_frozen_layers_stay_and_the_last_is_trained():
     parts = pretraining.source_and_target([5, 6], "generated", (40, 10, 40, 40, 20), 3, 20, 0.0, False)
     net = chain(linear(20, 8), relu, linear(8, 5))
-    start = [t.detach().double() for t in initial(net, [5, 6])]
+    start = [t.detach() for t in initial(net, [5, 6])]
     start = start[:-2] + [t.requires_grad_() for t in start[-2:]]
     minibatches = pretraining.networks.batches([5, 6], 40, 16, 40)
     found = pretraining.stopped(net, start, parts[2], parts[3], minibatches, [0.003, 0.02])
