@@ -204,7 +204,7 @@ def _squared_error(
 
 def _regressors(seed: int) -> dict[str, BaseEstimator]:
     return {
-        "forest": ExtraTreesRegressor(10, min_samples_leaf=2, random_state=seed),
+        "forest": ExtraTreesRegressor(6, min_samples_leaf=2, random_state=seed),
         "knn": KNeighborsRegressor(3),
         "ridge": Ridge(1.0),
     }
