@@ -11,7 +11,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit, train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit, TimeSeriesSplit
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -61,7 +61,7 @@ def preprocessed_before_split(
     with config_context(assume_finite=True, skip_parameter_validation=True):  # checks took half of the time
         of_all = _steps()[step].fit(X, y).transform(X)
         for split in streams(splitting, splits):
-            train, test = train_test_split(np.arange(n), test_size=0.25, random_state=split, stratify=y)
+            train, test = next(StratifiedShuffleSplit(1, test_size=0.25, random_state=split).split(y, y))
             of_train = _steps()[step].fit(X[train], y[train]).transform(X)
             for found, Z in ((leaky, of_all), (clean, of_train)):
                 answers = _models()[model].fit(Z[train], y[train]).predict(Z[test])
