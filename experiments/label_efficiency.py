@@ -35,7 +35,7 @@ def queried_accuracy(
     Args:
         seed: Draws pool, first labels, queries and fits.
         data: `classes`, 20 generated columns, or a bundled set.
-        model: `logistic`, or `forest` of 20 trees.
+        model: `logistic`, or `forest` of 10 trees.
         pool: Rows that can be labelled, the first ones included; of a bundled set a third of the rows at most.
         first: Rows labelled at the start.
         rounds: Rounds of buying and fitting anew.
@@ -67,11 +67,11 @@ def queried_accuracy(
     labels = np.where(rng.random(pool) < wrong, rng.permutation(y[mine]), y[mine])
     start = rng.permutation(pool)[:first]
     found = {}
-    for name, way in (("uncertain", strategy), ("random", "random")):
-        buying = np.random.default_rng(querying)
-        labelled, told = start, []
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            fitted = _model(model, fitting).fit(X[mine[labelled]], labels[labelled])
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        begun = _model(model, fitting).fit(X[mine[start]], labels[start])
+        for name, way in (("uncertain", strategy), ("random", "random")):
+            buying = np.random.default_rng(querying)
+            labelled, fitted, told = start, begun, []
             for _ in range(rounds):
                 left = np.setdiff1d(np.arange(pool), labelled)
                 confidence = buying.random(len(left))
@@ -82,7 +82,7 @@ def queried_accuracy(
                 labelled = np.r_[labelled, left[np.argsort(confidence)[:queries]]]
                 fitted = _model(model, fitting).fit(X[mine[labelled]], labels[labelled])
                 told.append(np.mean(fitted.predict(X[test]) == y[test]))
-        found |= {name: float(np.mean(told)), f"{name}_last": float(told[-1])}
+            found |= {name: float(np.mean(told)), f"{name}_last": float(told[-1])}
     return found
 
 
@@ -154,4 +154,4 @@ def self_trained_accuracy(
 
 
 def _model(name: str, seed: int) -> ClassifierMixin:
-    return RandomForestClassifier(20, random_state=seed) if name == "forest" else LogisticRegression(max_iter=500)
+    return RandomForestClassifier(10, random_state=seed) if name == "forest" else LogisticRegression(max_iter=500)

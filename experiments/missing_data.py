@@ -190,7 +190,7 @@ def pooled_imputations(
     n: int = 200,
     columns: int = 4,
     correlation: float = 0.5,
-    imputations: int = 5,
+    imputations: int = 3,
 ) -> dict[str, float]:
     """Whether repeated imputations differ, and how often 95 % intervals pooled from them cover the true coefficients.
 
