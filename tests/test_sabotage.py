@@ -1,14 +1,6 @@
-"""Claims whose mechanism is broken, or mended, inside the trial: run by the real runner, their verdicts must change.
+"""Claims about models and their training whose mechanism is broken, or mended, in the trial: verdicts must change."""
 
-Of each claim those conditions are run that cost little, with seeds that are not those of the evidence. Where nothing
-holds any more and no positive control shows that the trial could have seen the effect, the verdict is `invalid`.
-"""
-
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial, wraps
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +9,6 @@ import torch
 from imblearn.over_sampling import SMOTE
 from sklearn import linear_model
 
-from benchmarks import proof
-from claims import evidence, schema
-from claims.runner import ClaimRun
-from claims.store import Store
-from claims.suite import Suite
 from experiments import (
     calibration,
     clustering,
@@ -39,52 +26,9 @@ from experiments import (
     tuning,
 )
 from experiments.common import layers, pipelines
-
-FILES = schema.files(Path(__file__).resolve().parents[1] / "conf")
-SETTINGS = replace(proof.SETTINGS, looks=(8, 16, 32, 64))
+from tests.sabotage import BLIND, Sabotage, changes_its_verdict, instead, with_parameters
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
-
-
-@dataclass(frozen=True)
-class Sabotage:
-    """What is done to a trial, and what that must do to the verdict over some conditions of its claim.
-
-    Attributes:
-        before: Verdict of the whole trial over these conditions. after: that of the sabotaged one.
-        labels: What all the conditions must come out as then.
-        reason: Words in the reason of the verdict then.
-    """
-
-    path: str
-    conditions: Sequence[str]
-    owner: Any
-    name: str
-    changed: Callable[[Any], Any]
-    before: str
-    after: str
-    labels: str = "fails"
-    reason: str = ""
-
-
-def with_parameters(**fixed: Any) -> Callable[[Any], Any]:
-    """Makes a function ignore what it is given for some parameters."""
-
-    def changed(function: Any) -> Any:
-        names = list(inspect.signature(function).parameters)
-
-        @wraps(function)
-        def sabotaged(*given: Any, **more: Any) -> Any:
-            return function(**(dict(zip(names, given, strict=False)) | more | fixed))
-
-        return sabotaged
-
-    return changed
-
-
-def instead(value: Any) -> Callable[[Any], Any]:
-    """Puts something else in the place of whatever was there."""
-    return lambda function: value
 
 
 def same_arms(compare: Any) -> Any:
@@ -156,7 +100,6 @@ def plain_cells(recurrent: Any) -> Any:
 
 
 RIDGE = partial(linear_model.RidgeCV, alphas=np.logspace(-3, 3, 25))
-BLIND = "no condition holds, and no positive control shows that the trial can see the effect"
 SABOTAGED = {
     # Both arms the same
     "the lasso is a ridge": Sabotage(
@@ -244,24 +187,4 @@ SABOTAGED = {
 
 @pytest.mark.parametrize("name", SABOTAGED)
 def test_a_sabotaged_trial_changes_the_verdict(name, tmp_path, monkeypatch):
-    one = SABOTAGED[name]
-    assert ran(one, tmp_path / "whole")["verdict"]["label"] == one.before
-    if isinstance(one.owner, dict):
-        monkeypatch.setitem(one.owner, one.name, one.changed(one.owner[one.name]))
-    else:
-        monkeypatch.setattr(one.owner, one.name, one.changed(getattr(one.owner, one.name)))
-    record = ran(one, tmp_path / "sabotaged")
-    verdict = record["verdict"]
-    assert (verdict["label"], {c["label"] for c in record["conditions"]}) == (one.after, {one.labels}), verdict
-    assert one.reason in verdict["reason"]
-
-
-def ran(one: Sabotage, folder: Path) -> Any:
-    """The evidence of some conditions of a claim, and of all its controls."""
-    folder.mkdir()
-    run, store = ClaimRun(schema.load(FILES[one.path]), SETTINGS, {}), Store(folder / "store.sqlite")
-    run.conditions = [condition for condition in run.conditions if condition.cell.name in one.conditions]
-    with store.writing():
-        Suite([run], store, proof.Inline(), SETTINGS).run()
-    store.close()
-    return evidence.assemble(run, None)
+    changes_its_verdict(SABOTAGED[name], tmp_path, monkeypatch)
