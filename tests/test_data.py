@@ -1,6 +1,11 @@
 """Generated data are what they say they are; bundled data are as the table of their module lists them."""
 
+import hashlib
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,3 +145,15 @@ def test_rare_levels_are_rare():
     code = generated.categories(8, 50_000, levels=100)[0][:, 0]
     counts = np.sort(np.bincount(code.astype(int), minlength=100))[::-1]
     assert abs(counts[0] / counts[9] - 10) < 2
+
+
+def test_texts_are_the_same_in_every_process():
+    code = "from experiments.common import real; print(repr(list(real.texts()[0])))"
+    root = Path(__file__).resolve().parents[1]
+    told = {
+        hashlib.sha256(
+            subprocess.check_output([sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONHASHSEED": seed})
+        ).hexdigest()
+        for seed in ("1", "2")
+    }
+    assert len(told) == 1
