@@ -1,6 +1,6 @@
-"""Claims about lean, lasting and fair models and what is decided by them: sabotage inside the trial changes verdicts.
+"""Claims from compression to fairness whose mechanism is broken, or mended, in the trial: verdicts must change.
 
-The topics are those from compression to deployment; `test_sabotage.py` has models and their training.
+`test_sabotage.py` has those about models and their training.
 """
 
 from functools import wraps
@@ -16,7 +16,6 @@ from experiments import (
     causal,
     compression,
     continual,
-    deployment,
     distillation,
     experimentation,
     fairness,
@@ -42,11 +41,12 @@ def first_again(tasks: Any) -> Any:
     return sabotaged
 
 
-def upside_down(taught: Any) -> Any:
-    """Who is to learn at the highest temperature learns at the lowest, and so on."""
+def one_temperature(taught: Any) -> Any:
+    """All students are the one of the first temperature."""
 
     def sabotaged(seeds: Any, start: Any, rows: Any, told: Any, steps: int, rates: Any, heat: Any, weight: Any) -> Any:
-        return taught(seeds, start, rows, told, steps, rates, heat[::-1], weight)
+        fits = taught(seeds, start, rows, told, steps, rates, heat[:1], weight[:1])
+        return [[tensor.repeat(len(heat), 1, 1) for tensor in weights] for weights in fits]
 
     return sabotaged
 
@@ -115,6 +115,10 @@ SABOTAGED = {
         compression.quantization, "quantize_dynamic", instead(lambda model, *given, **more: model),
         "supported", "invalid", reason=BLIND,
     ),
+    "one temperature": Sabotage(
+        "compression/higher-temperature-more-dark-knowledge", ["generated"],
+        distillation, "taught", one_temperature, "supported", "invalid", reason=BLIND,
+    ),
     # The effect removed
     "the first task for ever": Sabotage(
         "continual/naive-sequential-training-forgets", ["as-printed", "digits-split"],
@@ -140,16 +144,13 @@ SABOTAGED = {
         "experimentation/two-proportion-z-test-controls-type-one", ["pilot", "small-rollout", "small-rollout-rare"],
         experimentation, "stats", one_tail, "supported", "invalid", reason=BLIND,
     ),
-    "the telling column kept": Sabotage(
+    "a clearer proxy, and kept": Sabotage(
         "fairness/dropping-sensitive-attribute-removes-bias", ["one-clear-proxy"],
-        fairness, "gap_without_attribute", with_parameters(care=2.0), "supported", "invalid", reason=BLIND,
-    ),
-    "hot for cold": Sabotage(
-        "compression/higher-temperature-more-dark-knowledge", ["generated"],
-        distillation, "taught", upside_down, "supported", "invalid", reason=BLIND,
+        fairness, "gap_without_attribute", with_parameters(care=2.0, strength=4.0),
+        "supported", "invalid", reason=BLIND,
     ),
     "an encoder that learned nothing": Sabotage(
-        "few_shot/prototypical-training-beats-raw-distance", ["hundred-classes", "hundred-classes-one-row"],
+        "few_shot/prototypical-training-beats-raw-distance", ["hundred-classes-one-row"],
         few_shot, "prototypes", with_parameters(episodes=0), "supported", "invalid", reason=BLIND,
     ),
     "a rival without a gradient": Sabotage(
@@ -176,11 +177,6 @@ SABOTAGED = {
     "a column for each member": Sabotage(
         "graphs/karate-gcn-learns-clubs", ["as-printed", "wide"],
         graphs, "karate", with_parameters(columns="members", rectified=False), "refuted", "supported", "holds",
-    ),
-    "a format that takes every model": Sabotage(
-        "deployment/mlflow-log-model-snippet", ["logistic-regression", "random-forest", "nearest-neighbours"],
-        deployment, "logged_as_printed", with_parameters(keywords={"serialization_format": "cloudpickle"}),
-        "conditional", "supported", "holds",
     ),
 }  # fmt: skip
 
