@@ -11,6 +11,9 @@ from claims import worker
 from claims.job import Job
 
 TRIALS = '''
+import subprocess
+import sys
+
 import threadpoolctl
 
 
@@ -24,6 +27,12 @@ def threads(seed):
     found = max(library["num_threads"] for library in threadpoolctl.threadpool_info())
     threadpoolctl.threadpool_limits(3)
     return {"threads": float(found)}
+
+
+def hands_on(seed):
+    """Has another process burn 0.4 CPU seconds."""
+    burn = "import time\\nwhile time.process_time() < 0.4: pass"
+    return {"code": float(subprocess.run([sys.executable, "-c", burn]).returncode)}
 '''
 
 
@@ -48,6 +57,12 @@ def jobs(trial, outcome, parameters, threads=1):
 def test_a_trial_that_changes_its_parameters_does_not_reach_the_other_jobs_of_its_chunk():
     results = worker.run(jobs("greedy", "left", {"arms": {"first": [1, 2]}}))
     assert [(result.error, result.outcomes) for result in results] == [("", {"left": [2.0]})] * 3
+
+
+def test_what_a_process_of_the_trial_uses_is_its_cost():
+    (result, *_) = worker.run(jobs("hands_on", "code", {}))
+    assert result.outcomes == {"code": [0.0]}
+    assert 0.35 < result.cpu < 2
 
 
 @pytest.mark.usefixtures("restored")
