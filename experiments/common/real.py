@@ -143,7 +143,7 @@ def rarer(seed: int, y: np.ndarray, positives: float) -> tuple[np.ndarray, np.nd
 def texts() -> tuple[np.ndarray, np.ndarray]:
     """Texts (strings) and subject (0 to 7): what each function of SciPy says about itself, without subjects' names.
 
-    Some 1,150 texts of 80 to 1,000 words; the smallest subject has 53, the largest 341. Lines that SciPy writes anew in
+    Some 1,150 texts of 80 to 1,000 words; the smallest subject has 52, the largest 341. Lines that SciPy writes anew in
     every process are left out: examples drawn at random, names in the order of a set.
     """
     names = re.compile(
