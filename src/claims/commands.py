@@ -144,6 +144,8 @@ def compare_environment(args: argparse.Namespace) -> int:
     session.build_pages(places.reports, places.build / "site")
     committed = session.committed()
     apart = [p for p, d in drifts.items() if p in committed and committed[p]["verdict"]["label"] != d.after]
+    if suite.noisy:
+        say(f"not timed, this host is too noisy now: {', '.join(suite.noisy)}")
     say(f"{len(apart)} of {len(drifts)} verdicts differ here; see {places.reports / 'environments.md'}")
     return 4 if set(paths) - set(drifts) - set(suite.noisy) else 0
 
