@@ -1,5 +1,6 @@
 """Where jobs run: local processes or a Dask cluster behind one small interface."""
 
+import logging
 import math
 import os
 import signal
@@ -210,6 +211,8 @@ class Dask:
             raise ClaimsError(
                 "engine=dask: Dask is not installed; install the extra with pip install -e '.[dask]'"
             ) from None
+        # a lost scheduler is told by the run in one line; the client would log a traceback beside it
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL + 1)
         self._memory = int(memory_gb * 2**30)
         self._cluster: Any = None
         if address is None:

@@ -190,6 +190,8 @@ def test_agreeing_replicates_are_told_how_many_have_to_agree() -> None:
     some = judged(LEVEL, x=np.r_[np.full(13, 3.0), -1.0, 2.0, 2.5], looks=(8, 16))
     assert some.needed_n == INF
     assert some.reason == "x differs in a few replicates only; more may tell what is rare"
+    near = judged(LEVEL, x=np.r_[np.full(13, 3.0), 2.0, 2.5, 2.8], looks=(8, 16))
+    assert (near.needed_n, near.reason) == (INF, some.reason)
     assert judged(LEVEL, x=normal(16), looks=(8, 16)).reason.startswith("x is too close to the edge")
 
 
