@@ -111,8 +111,7 @@ def compare_seeds(args: argparse.Namespace) -> int:
         other: Session = args.session(f"base_seed={seed}", f"paths.build={build}", "tracking=none")
         say(f"base seed {seed}:")
         _, suite = other.judged(select(session.files, args.patterns))
-        if suite.noisy:
-            say(f"not timed, this host is too noisy now: {', '.join(suite.noisy)}")
+        _tell_untimed(suite)
         new = {path: stability.kept(record) for path, record in evidence.read_all(other.target).items()}
         found[seed] = found.get(seed, {}) | new
     found = stability.comparables(committed, found)
@@ -124,6 +123,11 @@ def compare_seeds(args: argparse.Namespace) -> int:
         say(f"{change.claim}: {change.before} under the committed base seed, {change.after} under {change.seed}")
     say(f"{len(differing)} verdicts differ, {len(flips)} are the opposite; see {file.with_suffix('.md')}")
     return int(bool(flips))
+
+
+def _tell_untimed(suite: SuiteRun) -> None:
+    if suite.noisy:
+        say(f"not timed, this host is too noisy now: {', '.join(suite.noisy)}")
 
 
 def compare_environment(args: argparse.Namespace) -> int:
@@ -144,8 +148,7 @@ def compare_environment(args: argparse.Namespace) -> int:
     session.build_pages(places.reports, places.build / "site")
     committed = session.committed()
     apart = [p for p, d in drifts.items() if p in committed and committed[p]["verdict"]["label"] != d.after]
-    if suite.noisy:
-        say(f"not timed, this host is too noisy now: {', '.join(suite.noisy)}")
+    _tell_untimed(suite)
     say(f"{len(apart)} of {len(drifts)} verdicts differ here; see {places.reports / 'environments.md'}")
     return 4 if set(paths) - set(drifts) - set(suite.noisy) else 0
 
