@@ -62,7 +62,7 @@ class Setting:
 
     def batch(self, rows: Any, weights: Any, steps: Any) -> list[torch.Tensor]:
         """Weights of all networks trained together, first axis the replicate."""
-        return networks.trained(weights, rows, steps, [self.rate])[0]
+        return training.fit(networks.dense, weights, rows, steps, [self.rate], optimizer="adam")[0]
 
 
 SETTINGS = (Setting((20, 32, 2), 32, 300), Setting((20, 64, 2), 32, 300), Setting((64, 128, 10), 32, 300))

@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from experiments.common import networks, streams
+from experiments.common import networks, streams, training
 from experiments.common.data import bundled, shares
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -169,11 +169,12 @@ def confidence_of_networks(
     train, test = networks.classification(seeds, (n_train, fresh), data, **made)
     widths = (train[0].shape[2], *hidden, n_classes)
     steps = networks.batches(seeds, n_train, min(32, n_train), n_steps)
-    (weights,) = networks.trained(networks.initial(seeds, widths), train, steps, [rate])
+    start = networks.initial(seeds, widths)
+    (weights,) = training.fit(networks.dense, start, train, steps, [rate], optimizer="adam")
     with torch.no_grad():
-        stated = networks.outputs(weights, test[0]).softmax(1).amax(1).double().mean(1).numpy()
-    right = networks.accuracy(weights, test)
-    return {"overconfidence": stated - right, "train": networks.accuracy(weights, train)}
+        stated = networks.dense(weights, test[0].mT).softmax(1).amax(1).double().mean(1).numpy()
+    right, known = (training.accuracy(networks.dense, weights, rows) for rows in (test, train))
+    return {"overconfidence": stated - right, "train": known}
 
 
 def fitted_temperature(

@@ -101,22 +101,7 @@ def targeted_effects(
     """
     drawing, fitting, dealing = streams(seed, 3)
     rng = np.random.default_rng(drawing)
-    if data == "doctor":
-        X, treated, outcome = randomised()
-        order = rng.permutation(len(X))
-        X, treated, outcome = X[order], treated[order], outcome[order]
-        size = len(X) // 3
-    else:
-        X = rng.normal(size=(size + tests, 10))
-        usual = (X[:, 0] + X[:, 1]) / np.sqrt(2)
-        gain = 0.3 * (1 + spread * (related * usual + np.sqrt(1 - related**2) * X[:, 2]))
-        treated = rng.integers(2, size=len(X))
-        if data == "purchase":
-            effect = expit(usual - 3 + gain) - expit(usual - 3)
-            outcome = rng.random(len(X)) < expit(usual - 3 + gain * treated)
-        else:
-            effect = gain
-            outcome = usual + gain * treated + rng.normal(size=len(X))
+    size, X, treated, outcome, effect = experiment(rng, size, tests, data=data, spread=spread, related=related)
     told = treated[:size]
     if mixed_up:
         told = np.random.default_rng(dealing).permutation(told)
@@ -132,7 +117,7 @@ def targeted_effects(
     def gained(order: np.ndarray) -> float:
         """Mean effect on the test rows that stand first, relative to that on all; ties are broken at random."""
         chosen = np.lexsort((rng.random(len(order)), -order))[: round(share * len(order))] + size
-        if data != "doctor":
+        if effect is not None:
             return float(effect[chosen].mean() / effect[size:].mean())
         means = [outcome[rows][treated[rows] == arm].mean() for rows in (chosen, slice(size, None)) for arm in (1, 0)]
         return float((means[0] - means[1]) / (means[2] - means[3]))
@@ -141,5 +126,26 @@ def targeted_effects(
         "uplift": gained(with_it - without),
         "response": gained(with_it),
         "need": gained(without),
-        "possible": gained(effect[size:]) if data != "doctor" else 1.0,
+        "possible": gained(effect[size:]) if effect is not None else 1.0,
     }
+
+
+def experiment(
+    rng: np.random.Generator, size: int, tests: int, *, data: str, spread: float, related: float
+) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """A randomised experiment as `targeted_effects` describes it: rows to learn from, then rows to choose from.
+
+    Returns:
+        Number of the former, and of all rows columns, treated (0 or 1), outcome, and true effect where it is known.
+    """
+    if data == "doctor":
+        order = rng.permutation(len(randomised()[0]))
+        return len(order) // 3, *(values[order] for values in randomised()), None
+    X = rng.normal(size=(size + tests, 10))
+    usual = (X[:, 0] + X[:, 1]) / np.sqrt(2)
+    gain = 0.3 * (1 + spread * (related * usual + np.sqrt(1 - related**2) * X[:, 2]))
+    treated = rng.integers(2, size=len(X))
+    if data == "purchase":
+        effect = expit(usual - 3 + gain) - expit(usual - 3)
+        return size, X, treated, rng.random(len(X)) < expit(usual - 3 + gain * treated), effect
+    return size, X, treated, usual + gain * treated + rng.normal(size=len(X)), gain

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from experiments.common import networks, streams
+from experiments.common import networks, streams, training
 
 with warnings.catch_warnings():  # torch announces that this will move to a package of its own
     warnings.simplefilter("ignore")
@@ -205,8 +205,8 @@ def pruned_size(
 def trained_on_digits(seeds: Sequence[int], steps: int) -> list[nn.Module]:
     """Networks with two hidden layers of 64 units, trained together."""
     (rows,) = networks.classification(seeds, (500,), "digits")
-    weights = networks.initial(seeds, (64, 64, 64, 10))
-    (found,) = networks.trained(weights, rows, networks.batches(seeds, 500, 32, steps), [1e-3])
+    start, minibatches = networks.initial(seeds, (64, 64, 64, 10)), networks.batches(seeds, 500, 32, steps)
+    (found,) = training.fit(networks.dense, start, rows, minibatches, [1e-3], optimizer="adam")
     models: list[nn.Module] = [dense(64, 64, 64, 10) for _ in seeds]
     with torch.no_grad():
         for replicate, model in enumerate(models):

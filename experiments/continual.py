@@ -77,7 +77,7 @@ class Anchored:
             for weight, old, importance in zip(weights, olds, importances, strict=True)
         ]
         self.penalty = torch.stack(terms).sum(0) if terms else 0.0
-        return networks.outputs(weights, x.mT)
+        return networks.dense(weights, x)
 
     def anchor(self, weights: Weights, rows: Rows, minibatches: Tensor) -> None:
         """Adds a task: squares of the gradients of its minibatches' mean loss, summed and divided by its rows."""
@@ -86,7 +86,7 @@ class Anchored:
         replicate = torch.arange(len(rows[0]))[:, None]
         for places in minibatches:
             x, y = (part[replicate, places] for part in rows)
-            loss = networks.cross_entropy(networks.outputs(kept, x), y).sum()
+            loss = networks.cross_entropy(networks.dense(kept, x.mT), y).sum()
             for total, gradient in zip(importance, torch.autograd.grad(loss, kept), strict=True):
                 total += gradient.square() / rows[0].shape[1]
         self.anchors.append(([tensor.detach() for tensor in kept], importance))
@@ -132,7 +132,7 @@ def forgetting(
     def learned(forward: Anchored, weights: Weights, number: int) -> Weights:
         steps = (later_epochs if number else epochs) * (n_train // 32)
         return training.fit(
-            forward, [tensor.detach().requires_grad_() for tensor in weights], given[number][0],
+            forward, weights, given[number][0],
             longest[number * steps : (number + 1) * steps], [0.001], optimizer="adam",
             loss=lambda raw, y: networks.cross_entropy(raw, y) + strength * forward.penalty,
         )[0]  # fmt: skip
@@ -145,7 +145,7 @@ def forgetting(
             weights = learned(forward, weights, number) if number else first
             if method == "ewc" and number + 1 < count:
                 forward.anchor(weights, train, longest[-(n_train // 32) :])
-            reached[number] = [networks.accuracy(weights, test) for _, test in given]
+            reached[number] = [training.accuracy(networks.dense, weights, test) for _, test in given]
         lost = [reached[task, task] - reached[-1, task] for task in range(count - 1)]
         outcomes |= {f"{method}_first": reached[0, 0], f"{method}_first_at_end": reached[-1, 0]}
         outcomes |= {f"{method}_mean": reached[-1].mean(0), f"{method}_forgotten": np.mean(lost, axis=0)}

@@ -10,26 +10,19 @@ from torch.nn import functional
 
 from experiments.common import networks, training
 from experiments.common.backward import Adam, gradients
-from experiments.common.layers import Noise
 from experiments.common.networks import Rows, Weights
 
 RATES = (0.003, 0.01)
 """Learning rates of Adam that every network may choose from."""
 
 
-def forward(weights: Weights, x: Tensor, noise: Noise) -> Tensor:
-    """Raw outputs of dense networks, (replicates, classes, rows), from (replicates, columns, rows)."""
-    return networks.outputs(weights, x.mT)
-
-
 def fitted(
     seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int, rates: Sequence[float] = RATES
 ) -> Weights:
     """Each network at the learning rate and the step at which it is right most often on validation rows."""
-    watch = training.Best(lambda weights: networks.accuracy(weights, valid))
-    start = [tensor.clone().requires_grad_() for tensor in start]
+    watch = training.Best(lambda weights: training.accuracy(networks.dense, weights, valid))
     minibatches = networks.batches(seeds, train[0].shape[1], 32, steps)
-    training.fit(forward, start, train, minibatches, rates, optimizer="adam", watch=watch, every=steps // 20)
+    training.fit(networks.dense, start, train, minibatches, rates, optimizer="adam", watch=watch, every=steps // 20)
     return networks.best(watch.weights, list(watch.scores))
 
 
@@ -119,7 +112,7 @@ def taught(
 
 def by_classes(seeds: Sequence[int], start: Weights, train: Rows, valid: Rows, steps: int) -> Weights:
     """Networks trained on classes alone at the higher of RATES, each at the step that is best on validation rows."""
-    watch = training.Best(lambda weights: networks.accuracy(weights, valid))
+    watch = training.Best(lambda weights: training.accuracy(networks.dense, weights, valid))
     nothing = start[-1].new_zeros(len(seeds), train[0].shape[1], start[-1].shape[1])
     taught(seeds, start, train, nothing, steps, RATES[1:], (1.0,), (0.0,), watch)
     (weights,) = watch.weights
@@ -193,15 +186,15 @@ def gain(
         large = by_classes(seeds, large, shown, shown_valid, teacher_steps)
     rows = own[0][:, :seen], own[1][:, :seen]
     with torch.no_grad():
-        told = networks.outputs(large, rows[0]).mT
+        told = networks.dense(large, rows[0].mT).mT
     # two students side by side, the first one to whom the teacher counts for nothing
     twice = [own_valid[0].repeat(2, 1, 1), own_valid[1].repeat(2, 1)]
-    watch = training.Best(lambda weights: networks.accuracy(weights, twice))
+    watch = training.Best(lambda weights: training.accuracy(networks.dense, weights, twice))
     taught(seeds, small, rows, told, steps, RATES, (temperature, temperature), (0.0, weight), watch)
     both = networks.best(watch.weights, list(watch.scores))
     scratch, distilled = zip(*(tensor.chunk(2) for tensor in both), strict=True)
     found = {"teacher": large, "scratch": scratch, "distilled": distilled}
-    return {name: networks.accuracy(list(weights), test) for name, weights in found.items()}
+    return {name: training.accuracy(networks.dense, list(weights), test) for name, weights in found.items()}
 
 
 def _drawn(seeds: Sequence[int], data: str, sizes: Sequence[int], classes: int, columns: int) -> list[Rows]:
@@ -253,8 +246,8 @@ def similarity(
     x, test = train[0].float(), (test[0].float(), test[1])
     large = [tensor.float() for tensor in large]
     with torch.no_grad():
-        told = networks.outputs(large, x).mT
-        sought = networks.outputs(large, test[0]).mT
+        told = networks.dense(large, x.mT).mT
+        sought = networks.dense(large, test[0].mT).mT
     if not dark:
         right = functional.one_hot(train[1], n_classes).bool()
         others = told.masked_fill(right, 0.0).sum(2, keepdim=True) / (n_classes - 1)
@@ -264,8 +257,8 @@ def similarity(
     agreement, right = [], []
     for place in range(count):
         own = [tensor[place * len(seeds) : (place + 1) * len(seeds)] for tensor in weights]
-        agreement.append(ranked_alike(networks.outputs(own, test[0]).mT, sought, test[1]))
-        right.append(networks.accuracy(own, test))
+        agreement.append(ranked_alike(networks.dense(own, test[0].mT).mT, sought, test[1]))
+        right.append(training.accuracy(networks.dense, own, test))
     return {"agreement": np.stack(agreement, 1), "accuracy": np.stack(right, 1)}
 
 

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import shap
 from lime.lime_tabular import LimeTabularExplainer
+from sklearn.base import ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -55,36 +56,45 @@ def seconds_to_explain(
     else:
         X, y, _ = gaussian_classes(drawing, n + rows, columns=columns, informative=10)
     train, explained = X[:n], X[n:]
-    fitted = {
-        "boosting": XGBClassifier(n_jobs=1, random_state=fitting),
-        "forest": RandomForestClassifier(random_state=fitting),
-        "logistic": LogisticRegression(),
-        "network": MLPClassifier((32,), max_iter=50, early_stopping=True, random_state=fitting),
-        "neighbours": KNeighborsClassifier(),
-    }[model].fit(train, y[:n])
-
-    def by_shap(known: np.ndarray, asked: np.ndarray) -> None:
-        if explainer == "chosen":
-            shap.Explainer(fitted.predict_proba, known, seed=sampling)(asked)
-        else:
-            explainers = {
-                "tree": lambda: shap.TreeExplainer(fitted),
-                "linear": lambda: shap.LinearExplainer(fitted, known),
-                "kernel": lambda: shap.KernelExplainer(fitted.predict_proba, known),
-            }
-            explainers[explainer]().shap_values(asked, **({"silent": True} if explainer == "kernel" else {}))
-
-    def by_lime(known: np.ndarray, asked: np.ndarray, samples: int = 5000) -> None:
-        lime = LimeTabularExplainer(known, random_state=sampling)
-        for row in asked:
-            lime.explain_instance(row, fitted.predict_proba, num_features=10, num_samples=samples)
-
-    runs = {"lime": partial(by_lime, train, explained), "shap": partial(by_shap, train[:background], explained)}
+    fitted = classifiers(fitting)[model].fit(train, y[:n])
+    shapley, lime = partial(by_shap, fitted, explainer, sampling), partial(by_lime, fitted, sampling)
+    runs = {"lime": partial(lime, train, explained), "shap": partial(shapley, train[:background], explained)}
     state = np.random.get_state()  # noqa: NPY002  SHAP draws from the global generator, which is left as it was
     np.random.seed(sampling)  # noqa: NPY002  the same
     try:
-        by_lime(train[:20], explained[:1], samples=100)
-        by_shap(train[:2], explained[:1])
+        lime(train[:20], explained[:1], samples=100)
+        shapley(train[:2], explained[:1])
         return least_seconds(runs, repeats, backwards=bool(seed % 2))
     finally:
         np.random.set_state(state)  # noqa: NPY002  the same
+
+
+def classifiers(seed: int) -> dict[str, ClassifierMixin]:
+    """The kinds of model that are explained, by name, each to be fitted with this seed."""
+    return {
+        "boosting": XGBClassifier(n_jobs=1, random_state=seed),
+        "forest": RandomForestClassifier(random_state=seed),
+        "logistic": LogisticRegression(),
+        "network": MLPClassifier((32,), max_iter=50, early_stopping=True, random_state=seed),
+        "neighbours": KNeighborsClassifier(),
+    }
+
+
+def by_shap(fitted: ClassifierMixin, explainer: str, seed: int, known: np.ndarray, asked: np.ndarray) -> None:
+    """Explains all rows asked about at once, against known ones."""
+    if explainer == "chosen":
+        shap.Explainer(fitted.predict_proba, known, seed=seed)(asked)
+    else:
+        explainers = {
+            "tree": lambda: shap.TreeExplainer(fitted),
+            "linear": lambda: shap.LinearExplainer(fitted, known),
+            "kernel": lambda: shap.KernelExplainer(fitted.predict_proba, known),
+        }
+        explainers[explainer]().shap_values(asked, **({"silent": True} if explainer == "kernel" else {}))
+
+
+def by_lime(fitted: ClassifierMixin, seed: int, known: np.ndarray, asked: np.ndarray, samples: int = 5000) -> None:
+    """Explains the rows asked about one after the other, from samples around each."""
+    lime = LimeTabularExplainer(known, random_state=seed)
+    for row in asked:
+        lime.explain_instance(row, fitted.predict_proba, num_features=10, num_samples=samples)

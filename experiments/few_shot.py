@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from experiments.common import backward, networks, streams, training
-from experiments.common.layers import Noise
 from experiments.common.networks import DATA, Rows, Weights
 from experiments.self_supervision import real
 
@@ -40,6 +39,12 @@ def table(attributes: str) -> Tensor:
 def cosine(raw: Tensor, attributes: Tensor) -> Tensor:
     """Cosines of encoded rows (replicates, attributes, rows) and classes, (replicates, classes, rows)."""
     return functional.normalize(attributes, dim=2) @ functional.normalize(raw, dim=1)
+
+
+def mixed(rng: np.random.Generator, attributes: np.ndarray, pixels: int, noise: float) -> list[np.ndarray]:
+    """Training and test images, (rows, pixels), of rows of attributes: one random mixture of them, and own noise."""
+    shows = rng.normal(size=(attributes.shape[1], pixels))
+    return [attributes @ shows + rng.normal(0, noise, (len(attributes), pixels)) for _ in range(2)]
 
 
 def unseen(
@@ -74,16 +79,14 @@ def unseen(
     given = table(attributes).expand(len(seeds), -1, -1)
     known = given.shape[1] - 1
     labels = np.repeat(np.arange(known + 1), per_class)
-    parts = []
-    for seed, own in zip(seeds, given.numpy(), strict=True):
-        rng = np.random.default_rng(streams(seed, 5)[DATA])
-        shows = rng.normal(size=(own.shape[1], pixels))
-        seen = own if shown else np.r_[own[:-1], own[:-1].mean(0, keepdims=True)]
-        parts.append([seen[labels] @ shows + rng.normal(0, noise, (labels.size, pixels)) for _ in range(2)])
+    seen = given.numpy()[0]
+    if not shown:
+        seen = np.r_[seen[:-1], seen[:-1].mean(0, keepdims=True)]
+    parts = [mixed(np.random.default_rng(streams(seed, 5)[DATA]), seen[labels], pixels, noise) for seed in seeds]
     train, test = (torch.from_numpy(np.stack(rows)).float() for rows in zip(*parts, strict=True))
     y = torch.from_numpy(labels).expand(len(seeds), -1)
     own_rows = known * per_class
-    start = [tensor.requires_grad_() for tensor in networks.initial(seeds, (pixels, hidden, given.shape[2]))]
+    start = networks.initial(seeds, (pixels, hidden, given.shape[2]))
     minibatches = networks.batches(seeds, own_rows, 32, steps)
 
     def loss(raw: Tensor, y: Tensor) -> Tensor:
@@ -93,20 +96,16 @@ def unseen(
         return (raw - wanted).square().sum(1).mean(1)
 
     (weights,) = training.fit(
-        _forward, start, (train[:, :own_rows], y[:, :own_rows]), minibatches, [0.002], loss=loss, optimizer="adam"
+        networks.dense, start, (train[:, :own_rows], y[:, :own_rows]), minibatches, [0.002], loss=loss, optimizer="adam"
     )
     with torch.no_grad():
-        near = cosine(networks.outputs(weights, test), given)
+        near = cosine(networks.dense(weights, test.mT), given)
     best = near.argmax(1)
     alike = (torch.take_along_dim(given, best[:, :, None], 1) == torch.take_along_dim(given, y[:, :, None], 1)).all(2)
     return {
         "recall": alike[:, own_rows:].double().mean(1).numpy(),
         "seen": alike[:, :own_rows].double().mean(1).numpy(),
     }
-
-
-def _forward(weights: Weights, x: Tensor, noise: Noise) -> Tensor:
-    return networks.outputs(weights, x.mT)
 
 
 def by_class(seed: int, data: str, classes: int, per_class: int, columns: int, noise: float) -> np.ndarray:
@@ -143,6 +142,12 @@ def scores(rows: Tensor, shot: int) -> Tensor:
     """
     prototypes = rows[:, :, :shot].mean(2)
     return -torch.cdist(prototypes, rows[:, :, shot:].flatten(1, 2))
+
+
+def taken(part: Tensor, places: Tensor) -> Tensor:
+    """Rows (replicates, classes, shown, columns) at the places (replicates, classes, shown) of each replicate's own."""
+    first_row = part.shape[1] * torch.arange(len(part))[:, None, None]
+    return part.view(-1, part.shape[2]).index_select(0, (places + first_row).flatten()).unflatten(0, places.shape)
 
 
 def prototypes(
@@ -185,12 +190,8 @@ def prototypes(
     rule = backward.Adam(networks.initial(seeds, (rows.shape[3], 64, 64, 64)), [0.001] * len(seeds))
     classes = torch.arange(min(way, base)).repeat_interleave(15).expand(len(seeds), -1)
 
-    def taken(part: Tensor, places: Tensor) -> Tensor:
-        first_row = part.shape[1] * torch.arange(len(seeds))[:, None, None]
-        return part.view(-1, part.shape[2]).index_select(0, (places + first_row).flatten()).unflatten(0, places.shape)
-
     def embedded(weights: Weights, given: Tensor) -> Tensor:
-        return networks.outputs(weights, given.flatten(1, 2)).mT.unflatten(1, given.shape[1:3])
+        return networks.dense(weights, given.flatten(1, 2).mT).mT.unflatten(1, given.shape[1:3])
 
     for _ in range(episodes):
         places = episode(rngs, base, per_class, min(way, base), shot, 15)
@@ -358,7 +359,7 @@ def maml(
     grid = torch.linspace(-5, 5, 100).view(1, -1, 1).expand(len(x), -1, 1)
     arms = {"maml": adapted(learned, x, y)[0], "scratch": scratch.weights, "unadapted": learned}
     with torch.no_grad():
-        raw = {arm: networks.outputs(weights, grid) for arm, weights in arms.items()}
+        raw = {arm: networks.dense(weights, grid.mT) for arm, weights in arms.items()}
         raw["flat"] = torch.zeros_like(raw["maml"])
         wanted = heights(grid, waves)
         return {

@@ -213,6 +213,11 @@ def bounds(
     return likelihood.mean(1) - divergence, (likelihood + extra).mean(1) - divergence
 
 
+def coder(inputs: int, hidden: int, outs: int) -> layers.Layer:
+    """Encoder or decoder: a hidden layer with ReLU between two linear ones."""
+    return layers.chain(layers.linear(inputs, hidden), layers.relu, layers.linear(hidden, outs))
+
+
 def code_worth(
     seeds: Sequence[int],
     *,
@@ -241,10 +246,7 @@ def code_worth(
     """
     train, test = images(seeds, data)
     pixels, arms = train.shape[2], ["reparameterised", rival]
-    net = (
-        layers.chain(layers.linear(pixels, hidden), layers.relu, layers.linear(hidden, 2 * latent)),
-        layers.chain(layers.linear(latent, hidden), layers.relu, layers.linear(hidden, pixels)),
-    )
+    net = coder(pixels, hidden, 2 * latent), coder(latent, hidden, pixels)
     start = layers.initial(net[0], seeds) + layers.initial(net[1], [streams(seed, 5)[SPLIT] for seed in seeds])
     weights = [tensor.detach().repeat(len(arms), 1, 1).requires_grad_() for tensor in start]
     rule = torch.optim.Adam(weights, 0.01, fused=True)

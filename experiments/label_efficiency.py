@@ -51,15 +51,8 @@ def queried_accuracy(
     """
     drawing, starting, querying, fitting = streams(seed, 4)
     if data == "classes":
-        X, y = make_classification(
-            pool + 2000,
-            20,
-            n_informative=informative,
-            n_redundant=0,
-            n_classes=classes,
-            flip_y=0.0,
-            random_state=drawing,
-        )
+        shape = {"n_informative": informative, "n_redundant": 0, "n_classes": classes, "flip_y": 0.0}
+        X, y = make_classification(pool + 2000, 20, **shape, random_state=drawing)
     else:
         X, y = bundled(data)
     mine, test = shares(drawing, len(y), pool)

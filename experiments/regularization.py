@@ -1,6 +1,7 @@
 """Trials on regularisation: penalties and the weights they leave, weight decay in optimizers, dropout and accuracy."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import PolynomialFeatures, scale
 from torch.nn import functional
 
-from experiments.common import networks, streams
+from experiments.common import layers, networks, streams, training
 from experiments.common.data import bundled
 
 
@@ -101,13 +102,14 @@ def dropout_accuracy(
         flip_y=flip_y,
     )
     widths = (train[0].shape[2], *hidden, n_classes)
-    start = networks.initial(seeds, widths)
-    steps = networks.batches(seeds, n_train, 32, n_steps)
+    start, steps = networks.initial(seeds, widths), networks.batches(seeds, n_train, 32, n_steps)
+    with_masks = zip(map(layers.dropout, dropped), pairwise(widths), strict=True)
+    stack = [layer for mask, pair in with_masks for layer in (layers.relu, mask, layers.linear(*pair))][1:]
     outcomes = {}
-    for arm, masks in {"plain": None, "dropout": networks.dropout_masks(seeds, dropped, widths, 32)}.items():
-        fits = networks.trained(start, train, steps, rates, masks=masks)
-        chosen = networks.best(fits, [networks.accuracy(fit, valid) for fit in fits])
-        outcomes |= {arm: networks.accuracy(chosen, test), f"{arm}_train": networks.accuracy(chosen, train)}
+    for arm, net in {"plain": networks.dense, "dropout": layers.chain(*stack)}.items():
+        fits = training.fit(net, start, train, steps, rates, optimizer="adam", seeds=seeds)
+        chosen = networks.best(fits, [training.accuracy(net, fit, valid) for fit in fits])
+        outcomes |= {arm: training.accuracy(net, chosen, test), f"{arm}_train": training.accuracy(net, chosen, train)}
     return outcomes
 
 

@@ -1,6 +1,8 @@
 """Trials on schedules of a training: learning rates that change along it, and rows in an order of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,40 +125,65 @@ def epochs_to_accuracy(
     net = multilayer(train[0].shape[2], hidden, n_classes)
     start, an_epoch = layers.initial(net, seeds), n_train // 32
     steps = networks.batches(seeds, n_train, 32, an_epoch * budgets[-1])
-    options = {"momentum": 0.9} if optimizer == "sgd" else {}
+    options = {"optimizer": optimizer} | ({"momentum": 0.9} if optimizer == "sgd" else {})
     ends = [an_epoch * budget for budget in budgets]
+    runs = Budgets(net, start, (train, valid, test), steps, ends, rates, options)
+    # the longest training at a constant rate passes through all shorter ones
+    passed = runs.accuracy(training.SCHEDULES["constant"], ends[-1], np.arange(len(seeds)), every=an_epoch)
+    constant = np.array([passed[end] for end in ends])
+    target = constant[-1] - short if goal is None else np.full(len(seeds), goal)
+    curves = {
+        "constant": constant,
+        "step": runs.curve(training.SCHEDULES["step"], target),
+        "one_cycle": runs.curve(_one_cycle, target) if cycle else constant,
+    }
+    return {arm: _crossing(np.log(budgets), curve, target) for arm, curve in curves.items()}
 
-    def scored(plan: training.Schedule, end: int, left: np.ndarray, every: int) -> dict[int, np.ndarray]:
-        """Accuracy by steps done, at those of a budget, of the replicates left."""
-        rows, reached = [(x[left], y[left]) for x, y in (train, valid, test)], {}
+
+@dataclass(frozen=True)
+class Budgets:
+    """Trainings of the same networks that end after different numbers of steps.
+
+    Attributes:
+        net: The network.
+        start: Initial weights of the replicates.
+        parts: Training, validation and test rows.
+        steps: Minibatches of the longest training.
+        ends: Steps of each budget, rising.
+        rates: Learning rates tried, the best of which validation rows tell for each budget.
+        options: Optimizer and its keywords.
+    """
+
+    net: Net
+    start: layers.Weights
+    parts: tuple[Rows, Rows, Rows]
+    steps: Tensor
+    ends: Sequence[int]
+    rates: Sequence[float]
+    options: Mapping[str, Any]
+
+    def accuracy(self, plan: training.Schedule, end: int, left: np.ndarray, every: int) -> dict[int, np.ndarray]:
+        """Accuracy on test rows by steps done, where they are a budget, in one training of the replicates left."""
+        rows, *judged = [(x[left], y[left]) for x, y in self.parts]
+        reached = {}
 
         def judge(done: int, fits: list[layers.Weights]) -> None:
-            if done in ends:
-                scores = (np.stack([training.accuracy(net, fit, part) for fit in fits]) for part in rows[1:])
+            if done in self.ends:
+                scores = (np.stack([training.accuracy(self.net, fit, part) for fit in fits]) for part in judged)
                 (reached[done],) = chosen(*scores)
 
-        begin, looks = [tensor[left] for tensor in start], {"watch": judge, "every": every}
-        training.fit(
-            net, begin, rows[0], steps[:end, left], rates, optimizer=optimizer, schedule=plan, **looks, **options
-        )
+        begin, looks = [tensor[left] for tensor in self.start], {"watch": judge, "every": every}
+        training.fit(self.net, begin, rows, self.steps[:end, left], self.rates, schedule=plan, **looks, **self.options)
         return reached
 
-    def curve(plan: training.Schedule) -> np.ndarray:
+    def curve(self, plan: training.Schedule, target: np.ndarray) -> np.ndarray:
         """Accuracy by budget, (budgets, replicates); NaN after a replicate's first at the target, where none counts."""
-        found = np.full((len(ends), len(seeds)), np.nan)
-        for row, end in zip(found, ends, strict=True):
+        found = np.full((len(self.ends), len(target)), np.nan)
+        for row, end in zip(found, self.ends, strict=True):
             left = np.flatnonzero(~(found >= target).any(axis=0))
             if len(left):
-                row[left] = scored(plan, end, left, end)[end]
+                row[left] = self.accuracy(plan, end, left, every=end)[end]
         return found
-
-    # the longest training at a constant rate passes through all shorter ones
-    passed = scored(training.SCHEDULES["constant"], ends[-1], np.arange(len(seeds)), an_epoch)
-    curves = {"constant": np.array([passed[end] for end in ends])}
-    target = curves["constant"][-1] - short if goal is None else np.full(len(seeds), goal)
-    curves["step"] = curve(training.SCHEDULES["step"])
-    curves["one_cycle"] = curve(_one_cycle) if cycle else curves["constant"]
-    return {arm: _crossing(np.log(budgets), curve, target) for arm, curve in curves.items()}
 
 
 def _crossing(x: np.ndarray, curves: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -251,16 +251,9 @@ def halving_against_full(
         estimator = clone(estimator).set_params(random_state=fitting)
     folds = StratifiedKFold(5, shuffle=True, random_state=folding)
     common = {"cv": folds, "random_state": searching, "scoring": _right}
+    rounds = {"factor": 3, "n_candidates": candidates, "min_resources": least, "return_train_score": False}
     with config_context(assume_finite=True, skip_parameter_validation=True):
-        halving = HalvingRandomSearchCV(
-            estimator,
-            drawn_from,
-            factor=3,
-            n_candidates=candidates,
-            min_resources=least,
-            return_train_score=False,
-            **common,
-        ).fit(X[train], y[train])
+        halving = HalvingRandomSearchCV(estimator, drawn_from, **rounds, **common).fit(X[train], y[train])
         full = RandomizedSearchCV(estimator, drawn_from, n_iter=halving.n_candidates_[0], **common)
         full.fit(X[train], y[train])
     saved = halving.n_candidates_[0] * n / np.dot(halving.n_candidates_, halving.n_resources_)

@@ -1,5 +1,7 @@
 """How long selecting columns takes by a filter, while a model is fitted, and around a model."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
@@ -62,31 +64,36 @@ def seconds_to_select(
         X, y, _ = gaussian_classes(drawing, n, columns=columns, informative=10)
     X = scale(X)
 
-    def selectors(kept: int, trees: int = 100) -> dict[str, BaseEstimator]:
-        forest = RandomForestClassifier(trees, random_state=fitting)
-        fits = {"forest": forest, "logistic": LogisticRegression(max_iter=1000), "linear": LinearRegression()}
-        tests = {
-            "f_test": f_classif,
-            "chi2": lambda X, y: chi2(minmax_scale(X), y),
-            "mutual_information": lambda X, y: mutual_info_classif(X, y, random_state=fitting),
-        }
-        penalised = {
-            "forest": forest,
-            "l1": LogisticRegression(l1_ratio=1.0, solver="liblinear", random_state=fitting),
-            "lasso": LassoCV(cv=5),
-        }[embedded]
-        most = {} if embedded == "lasso" else {"max_features": kept, "threshold": -np.inf}
-        return {
-            "filter": SelectKBest(tests[filtering], k=kept),
-            "embedded": SelectFromModel(penalised, **most),
-            "wrapper": {
-                "recursive": RFE(fits[model], n_features_to_select=kept, step=step),
-                "recursive_cv": RFECV(fits[model], cv=5, step=step),
-                "forward": SequentialFeatureSelector(fits[model], n_features_to_select=kept, cv=3),
-            }[wrapper],
-        }
-
-    for selector in selectors(2, trees=2).values():
+    methods = partial(selectors, filtering, embedded, wrapper, model, step, fitting)
+    for selector in methods(2, trees=2).values():
         selector.fit(X[:60, :3], y[:60])
-    runs = {name: lambda chosen=chosen: chosen.fit(X, y) for name, chosen in selectors(keep).items()}
+    runs = {name: partial(selector.fit, X, y) for name, selector in methods(keep).items()}
     return least_seconds(runs, repeats, backwards=bool(seed % 2))
+
+
+def selectors(
+    filtering: str, embedded: str, wrapper: str, model: str, step: float, seed: int, kept: int, trees: int = 100
+) -> dict[str, BaseEstimator]:
+    """The three methods, `filter`, `embedded` and `wrapper`, that are to keep so many columns."""
+    forest = RandomForestClassifier(trees, random_state=seed)
+    fits = {"forest": forest, "logistic": LogisticRegression(max_iter=1000), "linear": LinearRegression()}
+    tests = {
+        "f_test": f_classif,
+        "chi2": lambda X, y: chi2(minmax_scale(X), y),
+        "mutual_information": lambda X, y: mutual_info_classif(X, y, random_state=seed),
+    }
+    penalised = {
+        "forest": forest,
+        "l1": LogisticRegression(l1_ratio=1.0, solver="liblinear", random_state=seed),
+        "lasso": LassoCV(cv=5),
+    }[embedded]
+    most = {} if embedded == "lasso" else {"max_features": kept, "threshold": -np.inf}
+    return {
+        "filter": SelectKBest(tests[filtering], k=kept),
+        "embedded": SelectFromModel(penalised, **most),
+        "wrapper": {
+            "recursive": RFE(fits[model], n_features_to_select=kept, step=step),
+            "recursive_cv": RFECV(fits[model], cv=5, step=step),
+            "forward": SequentialFeatureSelector(fits[model], n_features_to_select=kept, cv=3),
+        }[wrapper],
+    }

@@ -99,7 +99,7 @@ def own_loss(shares: Tensor) -> Loss:
 
 
 def dropped(rate: float) -> Layer:
-    """As `layers.dropout`, with the same masks, which all networks of a replicate share without a copy for each."""
+    """As `layers.dropout`, but all networks of a replicate share its masks without a copy for each."""
 
     def apply(weights: Iterator[Tensor], x: Tensor, noise: Noise) -> Tensor:
         if noise is None:

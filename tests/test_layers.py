@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments import convolution, forecasting, networks, sequences
+from experiments import convolution, forecasting, networks, normalisation, sequences
 from experiments.common import layers, training
 from experiments.common.layers import Layer, chain, linear, relu
 from experiments.common.networks import batches
@@ -341,9 +341,9 @@ def test_default_initial_weights_spread_as_those_of_torch(name: str) -> None:
     [
         (networks.gradient_by_depth, {"depth": 4, "init": "he", "n_steps": 20}),
         (networks.gradient_through_blocks, {"blocks": 3, "layer": "convolution", "norm": True, "width": 4}),
-        (networks.largest_rate, {"images": True, "hidden": [2, 4], "rates": [0.05, 0.2], "n_steps": 20}),
-        (networks.accuracy_by_norm, {"size": 4, "n_train": 100, "n_steps": 20}),
-        (networks.learning_under_jolts, {"hidden": [16, 8], "n_steps": 20, "rates": [0.03]}),
+        (normalisation.largest_rate, {"images": True, "hidden": [2, 4], "rates": [0.05, 0.2], "n_steps": 20}),
+        (normalisation.accuracy_by_norm, {"size": 4, "n_train": 100, "n_steps": 20}),
+        (normalisation.learning_under_jolts, {"hidden": [16, 8], "n_steps": 20, "rates": [0.03]}),
         (
             convolution.accuracy_by_structure,
             {"data": "shapes", "n_train": 64, "n_test": 50, "n_steps": 20},

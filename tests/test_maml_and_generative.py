@@ -50,10 +50,10 @@ def test_meta_gradient_goes_through_the_inner_steps():
     weights = start
     for _ in range(5):
         grads = torch.autograd.grad(
-            few_shot.squared(networks.outputs(weights, x[0]), y[0]).sum(), weights, create_graph=True
+            few_shot.squared(networks.dense(weights, x[0].mT), y[0]).sum(), weights, create_graph=True
         )
         weights = [tensor - 0.01 * grad for tensor, grad in zip(weights, grads, strict=True)]
-    loss = few_shot.squared(networks.outputs(weights, x[1]), y[1]).sum()
+    loss = few_shot.squared(networks.dense(weights, x[1].mT), y[1]).sum()
     for one, other in zip(found, torch.autograd.grad(loss, start), strict=True):
         torch.testing.assert_close(one, other)
 

@@ -1,13 +1,15 @@
 """Replicate-batched training against plain torch, against itself one seed at a time, and against hidden state."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.common import networks
+from experiments.common import layers, networks, training
 from experiments.imbalance import rare_class_by_loss
 from experiments.networks import accuracy_by_loss
 from experiments.regularization import dropout_accuracy
@@ -25,21 +27,28 @@ def problem(seeds: Sequence[int], steps: int = 20) -> tuple[networks.Weights, li
     return networks.initial(seeds, WIDTHS), parts, networks.batches(seeds, SIZES[0], SIZE, steps)
 
 
+def network(rates: Sequence[float] = (), widths: Sequence[int] = WIDTHS) -> training.Forward:
+    """The dense forward function, with dropout of these rates before the first layers."""
+    if not rates:
+        return networks.dense
+    pairs = zip(map(layers.dropout, [*rates, 0.0, 0.0]), pairwise(widths), strict=False)
+    return layers.chain(*[layer for mask, pair in pairs for layer in (layers.relu, mask, layers.linear(*pair))][1:])
+
+
 class Plain(nn.Module):
     """The network of one replicate as anyone would write it, started from that replicate's weights."""
 
-    def __init__(self, weights: networks.Weights, replicate: int, activation: str) -> None:
+    def __init__(self, weights: networks.Weights, replicate: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList()
         for weight, bias in zip(weights[::2], weights[1::2], strict=True):
             layer = nn.Linear(weight.shape[2], weight.shape[1])
             layer.load_state_dict({"weight": weight[replicate], "bias": bias[replicate, :, 0]})
             self.layers.append(layer)
-        self.activation = activation
 
     def forward(self, x: Tensor, masks: Sequence[Tensor | None]) -> Tensor:
         for number, (layer, mask) in enumerate(zip(self.layers, masks, strict=True)):
-            x = x if number == 0 else getattr(torch, self.activation)(x)
+            x = x if number == 0 else x.relu()
             x = layer(x if mask is None else x * mask)
         return x
 
@@ -53,6 +62,12 @@ def plain_loss(name: str, raw: Tensor, y: Tensor) -> Tensor:
     }[name]()
 
 
+def adam(*problem: Any) -> list[networks.Weights]:
+    """`training.fit` of plain dense networks by Adam."""
+    return training.fit(networks.dense, *problem, optimizer="adam")
+
+
+@torch.no_grad()
 def relative_error(ours: networks.Weights, theirs: Sequence[Tensor]) -> float:
     return max(float((a - b).norm() / b.norm()) for a, b in zip(ours, theirs, strict=True))
 
@@ -70,17 +85,17 @@ def relative_error(ours: networks.Weights, theirs: Sequence[Tensor]) -> float:
 @pytest.mark.parametrize("rates", [(), (0.2, 0.5, 0.3), (0.0, 0.5)])
 def test_block_trains_as_plain_torch_does(optimizer, rule, options, loss, rates) -> None:
     weights, (train, _), steps = problem(SEEDS)
-    masks = networks.dropout_masks(SEEDS, rates, WIDTHS, SIZE) if rates else None
-    others = {name: value for name, value in options.items() if name != "lr"}
-    (ours,) = networks.trained(
-        weights, train, steps, [options["lr"]], loss=loss, optimizer=optimizer, masks=masks, **others
-    )
+    stack, others = network(rates), {name: value for name, value in options.items() if name != "lr"}
+    others |= {"loss": networks.LOSSES[loss], "optimizer": optimizer, "seeds": SEEDS}
+    (ours,) = training.fit(stack, weights, train, steps, [options["lr"]], **others)
+    drawn = [networks.generators([seed], networks.MASKS) for seed in SEEDS]
     for replicate in range(len(SEEDS)):
-        net = Plain(weights, replicate, "relu")
+        net = Plain(weights, replicate)
         step_of = rule(net.parameters(), **options)
-        drawn = masks() if masks else None
         for step in steps:
-            factors = [mask[replicate].T if len(mask) else None for mask in next(drawn)] if drawn else []
+            inputs = [torch.ones(1, width, SIZE) for width in WIDTHS]
+            masks = [layers.dropout(rate) for rate in rates]
+            factors = [mask([], x, drawn[replicate])[0].T for mask, x in zip(masks, inputs, strict=False)]
             factors += [None] * (len(net.layers) - len(factors))
             x, y = (part[replicate][step[replicate]] for part in train)
             step_of.zero_grad()
@@ -96,10 +111,9 @@ def test_seed_does_not_depend_on_its_neighbours(data, optimizer) -> None:
     def run(seeds: Sequence[int]) -> networks.Weights:
         train, _ = networks.classification(seeds, SIZES, data, n_classes=3, n_informative=6)
         widths = (train[0].shape[2], 16, 10)
-        masks = networks.dropout_masks(seeds, (0.2, 0.5), widths, SIZE)
-        steps = networks.batches(seeds, SIZES[0], SIZE, 20)
-        start = networks.initial(seeds, widths)
-        return networks.trained(start, train, steps, [0.01, 0.1], optimizer=optimizer, masks=masks)[1]
+        start, steps = networks.initial(seeds, widths), networks.batches(seeds, SIZES[0], SIZE, 20)
+        stack = network((0.2, 0.5), widths)
+        return training.fit(stack, start, train, steps, [0.01, 0.1], optimizer=optimizer, seeds=seeds)[1]
 
     seeds = list(range(40))
     block = run(seeds)
@@ -111,17 +125,16 @@ def test_seed_does_not_depend_on_its_neighbours(data, optimizer) -> None:
 def test_learning_rates_trained_together_give_what_they_give_alone() -> None:
     weights, (train, _), steps = problem(SEEDS)
     rates = [0.001, 0.01, 0.1]
-    together = networks.trained(weights, train, steps, rates)
+    together = adam(weights, train, steps, rates)
     for rate, done in zip(rates, together, strict=True):
-        assert relative_error(done, networks.trained(weights, train, steps, [rate])[0]) < 1e-4
+        assert relative_error(done, adam(weights, train, steps, [rate])[0]) < 1e-4
 
 
 def test_same_seeds_same_bits_and_global_generators_untouched() -> None:
     def run() -> list[Tensor]:
         weights, (train, test), steps = problem(SEEDS, 50)
-        masks = networks.dropout_masks(SEEDS, (0.2, 0.5), WIDTHS, SIZE)
-        (done,) = networks.trained(weights, train, steps, [0.01], masks=masks)
-        return [*done, torch.from_numpy(networks.mean_loss(done, test))]
+        (done,) = training.fit(network((0.2, 0.5)), weights, train, steps, [0.01], optimizer="adam", seeds=SEEDS)
+        return [*done, torch.from_numpy(training.mean_loss(networks.dense, done, test))]
 
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
     first = run()
@@ -138,7 +151,7 @@ def test_same_seeds_same_bits_and_global_generators_untouched() -> None:
 def test_given_weights_stay_as_they_are() -> None:
     weights, (train, _), steps = problem(SEEDS)
     before = [tensor.clone() for tensor in weights]
-    networks.trained(weights, train, steps, [0.1])
+    adam(weights, train, steps, [0.1])
     assert all(torch.equal(a, b) for a, b in zip(before, weights, strict=True))
 
 
@@ -146,8 +159,8 @@ def test_replicate_that_diverges_leaves_the_others_alone() -> None:
     weights, (train, test), steps = problem(SEEDS)
     broken = [tensor.clone() for tensor in weights]
     broken[0][1] = torch.inf
-    sound, one_broken = (networks.trained(start, train, steps, [0.1])[0] for start in (weights, broken))
-    assert not np.isfinite(networks.mean_loss(one_broken, test)[1])
+    sound, one_broken = (adam(start, train, steps, [0.1])[0] for start in (weights, broken))
+    assert not np.isfinite(training.mean_loss(networks.dense, one_broken, test)[1])
     for replicate in (0, 2):
         assert all(torch.equal(a[replicate], b[replicate]) for a, b in zip(sound, one_broken, strict=True))
 
@@ -162,7 +175,8 @@ def test_batches_are_epochs_without_repetition() -> None:
 
 
 def test_masks_have_the_rate_and_keep_the_expected_input() -> None:
-    step = next(networks.dropout_masks(SEEDS, (0.2, 0.5), (301, 203), 33)())
+    rngs = networks.generators(SEEDS, networks.MASKS)
+    step = [layers.dropout(rate)([], torch.ones(3, width, 33), rngs) for rate, width in ((0.2, 301), (0.5, 203))]
     for factors, rate in zip(step, (0.2, 0.5), strict=True):
         values = factors.unique()
         assert torch.allclose(values, torch.tensor([0.0, 1 / (1 - rate)]))
@@ -186,11 +200,11 @@ def test_parts_are_disjoint_and_generated_ones_scaled_by_the_first() -> None:
 def test_accuracy_and_loss_are_those_of_torch() -> None:
     weights, (_, test), _ = problem(SEEDS)
     for replicate in range(3):
-        raw = Plain(weights, replicate, "tanh")(test[0][replicate], [None] * 3)
+        raw = Plain(weights, replicate)(test[0][replicate], [None] * 3)
         hits = (raw.argmax(1) == test[1][replicate]).double().mean().item()
-        assert networks.accuracy(weights, test, "tanh")[replicate] == pytest.approx(hits)
+        assert training.accuracy(networks.dense, weights, test)[replicate] == pytest.approx(hits)
         loss = nn.functional.cross_entropy(raw, test[1][replicate]).item()
-        assert networks.mean_loss(weights, test, activation="tanh")[replicate] == pytest.approx(loss, rel=1e-5)
+        assert training.mean_loss(networks.dense, weights, test)[replicate] == pytest.approx(loss, rel=1e-5)
 
 
 @pytest.mark.parametrize(("init", "spread"), [("torch", (1 / 1200) ** 0.5), ("he", (2 / 400) ** 0.5), ("glorot", 0.05)])

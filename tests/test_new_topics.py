@@ -96,7 +96,7 @@ def test_written_out_steps_are_those_of_torch(widths):
     for _ in range(20):
         rule.step(backward.gradients(rule.weights, x, lambda raw: raw.softmax(1) - hard))
         theirs.zero_grad()
-        networks.cross_entropy(networks.outputs(leaves, x.mT), y).sum().backward()
+        networks.cross_entropy(networks.dense(leaves, x), y).sum().backward()
         theirs.step()
     for own, other in zip(rule.weights, leaves, strict=True):
         np.testing.assert_allclose(own[1], other[1].detach())

@@ -17,10 +17,10 @@ from experiments import (
     ensembles,
     generalization,
     generic,
-    metrics,
     missing_data,
     networks,
     optimization,
+    regression_metrics,
     regularization,
     sequences,
     tuning,
@@ -172,7 +172,7 @@ SABOTAGED = {
     ),
     "zeros left out": Sabotage(
         "metrics/mape-code-handles-zeros", ["one-zero", "one-zero-in-many", "half-zeros", "zero-predicted-right"],
-        metrics, "mape_line", guarded, "refuted", "supported", "holds",
+        regression_metrics, "mape_line", guarded, "refuted", "supported", "holds",
     ),
     "a patient optimizer": Sabotage(
         "calibration/temperature-fit-finds-optimum", ["overconfident", "underconfident", "two-classes"],

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from experiments import pretexts
 from experiments import self_supervision as ssl
 from experiments.common import networks, training
 from experiments.common.layers import initial
@@ -44,9 +45,11 @@ def test_the_surface_has_the_dimensions_and_classes_told():
 
 def test_distorted_images_are_moved_by_what_is_drawn():
     image = torch.rand(1, 64, 1, generator=torch.Generator().manual_seed(0))
-    still = ssl.distorted(image, [Fixed(np.zeros(5))], 8)
+    still = pretexts.distorted(image, [Fixed(np.zeros(5))], 8)
     torch.testing.assert_close(still, image)
-    moved = ssl.distorted(image, [Fixed(np.array([0, 0, 0, 0.25 / 0.15, 0]))], 8)  # a pixel is a quarter of half a side
+    moved = pretexts.distorted(
+        image, [Fixed(np.array([0, 0, 0, 0.25 / 0.15, 0]))], 8
+    )  # a pixel is a quarter of half a side
     before, after = (rows.view(8, 8) for rows in (image, moved))
     torch.testing.assert_close(after[:, :7], before[:, 1:], atol=1e-5, rtol=0)
     assert after[:, 7].abs().max() < 1e-5
@@ -54,14 +57,14 @@ def test_distorted_images_are_moved_by_what_is_drawn():
 
 def test_swapped_cells_come_from_the_same_column():
     x = torch.arange(3 * 4 * 500.0).view(3, 4, 500)
-    found = ssl.swapped(x, rngs(), 0.4)
+    found = pretexts.swapped(x, rngs(), 0.4)
     assert ((found - x).abs() < 500).all()
     assert (found != x).double().mean() == pytest.approx(0.4, abs=0.03)
 
 
 def test_agreement_is_the_published_loss():
     raw = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
-    found = ssl.agreement(raw, torch.zeros(2, 4))
+    found = pretexts.agreement(raw, torch.zeros(2, 4))
     for replicate in range(2):
         z = functional.normalize(raw[replicate].T, dim=1)
         terms = []
@@ -72,10 +75,10 @@ def test_agreement_is_the_published_loss():
 
 
 def test_masked_prediction_sees_no_hidden_cell_and_is_judged_by_them_alone():
-    net, _ = ssl.pretext("masked", 6, 0)
+    net, _ = pretexts.pretext("masked", 6, 0)
     weights = initial(net, SEEDS)
     x = torch.randn(3, 6, 40, generator=torch.Generator().manual_seed(0))
-    hidden = ssl.chosen(x, rngs(), 0.5)
+    hidden = pretexts.chosen(x, rngs(), 0.5)
     errors = net(weights, x, rngs())
     assert ((errors != 0) == hidden).all()
     other = torch.where(hidden, x + 1, x)
@@ -86,28 +89,32 @@ def test_masked_prediction_sees_no_hidden_cell_and_is_judged_by_them_alone():
 @pytest.mark.parametrize("side", [0, 4])
 def test_pretraining_lowers_its_own_loss_from_the_weights_that_scratch_has(kind, side):
     x = torch.from_numpy(np.stack([ssl.surface(rng, 96, 2, 0.1)[0][:, :16] for rng in rngs()])).float()
-    net, loss = ssl.pretext(kind, 16, side)
+    net, loss = pretexts.pretext(kind, 16, side)
     steps = networks.batches(SEEDS, 96, 32, 60)
     start = initial(net, SEEDS)
     (end,) = training.fit(net, start, (x, x[..., 0]), steps, [0.003], loss=loss, optimizer="adam", seeds=SEEDS)
     before, after = (loss(net(weights, x.mT, rngs()), x[..., 0]) for weights in (start, end))
     assert (after < before).all()
-    for tensor, kept in zip(start, ssl.untrained(SEEDS, 16)[:4], strict=False):
+    for tensor, kept in zip(start, pretexts.untrained(SEEDS, 16)[:4], strict=False):
         torch.testing.assert_close(tensor.detach(), kept)
 
 
 def test_features_of_trained_encoders_are_standardised():
     x = torch.from_numpy(np.stack([ssl.surface(rng, 96, 2, 0.1)[0] for rng in rngs()])).float()
-    for weights in ssl.trained(SEEDS, (x, x[..., 0]), *ssl.pretext("masked", 30, 0), 40):
-        features = (training.outputs(ssl.encoder(30), weights[:4], x) - weights[4]) * weights[5]
+    for weights in pretexts.trained(SEEDS, (x, x[..., 0]), *pretexts.pretext("masked", 30, 0), 40):
+        features = (training.outputs(pretexts.encoder(30), weights[:4], x) - weights[4]) * weights[5]
         assert features.mean(2).abs().max() < 1e-4
         assert features.std(2).max() < 1
 
 
 @pytest.mark.parametrize("kind", ["contrastive", "masked", "autoencoder"])
 def test_labels_and_pretext_tasks_have_as_many_layers_above_the_encoder(kind):
-    with_labels, without = ssl.supervised(16, 5, 4)[0], ssl.pretext(kind, 16, 4)[0]
-    assert len(initial(with_labels, SEEDS)) == len(initial(without, SEEDS)) == len(initial(ssl.encoder(16), SEEDS)) + 4
+    with_labels, without = pretexts.supervised(16, 5, 4)[0], pretexts.pretext(kind, 16, 4)[0]
+    assert (
+        len(initial(with_labels, SEEDS))
+        == len(initial(without, SEEDS))
+        == len(initial(pretexts.encoder(16), SEEDS)) + 4
+    )
 
 
 SMALL = {"n_test": 200, "steps": 40}

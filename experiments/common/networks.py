@@ -1,19 +1,18 @@
-"""Small fully connected networks, all replicates of a block trained at once.
+"""Small fully connected networks, all replicates of a block at once: their data, weights, minibatches and losses.
 
-The first axis of every tensor is the replicate. A layer is one `torch.baddbmm`; an optimizer of torch.optim steps over
-the stacked tensors (its rule acts on each element alone); the loss is the sum of the replicates' losses, so that each
-replicate gets the gradient that it would get by itself. `torch.func.vmap` over the same network took 2 to 4 times the
-CPU with 32 to 128 hidden units, so the layers are written out. Against a loop over seeds (64 columns, 10 classes, Adam,
-minibatches of 32, one thread) a replicate costs a 16th to a 22nd of the CPU with 32 hidden units in blocks of 32 and
-64, an eighth with 128, half with two layers of 256, where the arithmetic itself dominates.
+The first axis of every tensor is the replicate. A layer is one `torch.baddbmm`; the loss is one value per replicate,
+and `training.fit` steps along their sum, so that each gets the gradient that it would get by itself. `torch.func.vmap`
+over the same network took 2 to 4 times the CPU with 32 to 128 hidden units, so the layers are written out. Against a
+loop over seeds (64 columns, 10 classes, Adam, minibatches of 32, one thread) a replicate costs a 16th to a 22nd of the
+CPU with 32 hidden units in blocks of 32 and 64, an eighth with 128, half with two layers of 256, where the arithmetic
+itself dominates.
 
 All randomness (rows, initial weights, minibatches, dropout masks) comes from one numpy generator per seed and purpose,
 drawn outside the network: what a seed gives does not depend on its neighbours beyond rounding, and the global
 generators of numpy and torch are neither read nor set.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -27,10 +26,8 @@ from experiments.common.data import bundled, shares
 
 Weights = list[Tensor]  # weight (replicates, outputs, inputs), bias (replicates, outputs, 1), weight, bias, ...
 Rows = tuple[Tensor, Tensor]  # features (replicates, rows, columns) float32, classes (replicates, rows) int64
-Masks = Callable[[], Iterator[list[Tensor]]]
 
 DATA, SPLIT, WEIGHTS, BATCHES, MASKS = range(5)  # purposes: the streams of one replicate
-TOGETHER = 64  # networks trained side by side: more only grow out of the processor's cache
 
 
 def generators(seeds: Sequence[int], purpose: int) -> list[np.random.Generator]:
@@ -97,42 +94,20 @@ def batches(seeds: Sequence[int], rows: int, size: int, steps: int) -> Tensor:
     return torch.from_numpy(np.reshape(orders, (len(seeds), -1, size))[:, :steps].swapaxes(0, 1).copy())
 
 
-def dropout_masks(seeds: Sequence[int], rates: Sequence[float], widths: Sequence[int], size: int) -> Masks:
-    """Iterators over training steps: per layer the factors on its inputs, (replicates, width, size), none at rate 0.
+def dense(weights: Weights, x: Tensor, noise: object = None) -> Tensor:
+    """Raw outputs of the networks, ReLU between their layers: a forward function of `training.fit`.
 
     Args:
-        seeds: One stream of masks each.
-        rates: Share dropped before each layer (of the columns, then of each hidden layer), in [0, 1). The factors are 0
-            and 1 / (1 - rate): nothing is left to do at test time.
-        widths: As for `initial`.
-        size: Rows of a minibatch.
+        weights: From `initial`.
+        x: Inputs, (replicates, columns, rows).
+        noise: Not looked at: nothing is drawn in training.
+
+    Returns:
+        (replicates, outputs, rows).
     """
-
-    def steps() -> Iterator[list[Tensor]]:
-        rngs = generators(seeds, MASKS)
-        while True:
-            step = []
-            for rate, width in zip(rates, widths, strict=False):
-                # 16 raw bits a factor: a third of the time of a uniform number, and the rate is missed by 1e-5 at most
-                words = -(-width * size // 4)
-                raw = [rng.bit_generator.random_raw(words).view(np.uint16) for rng in rngs if rate]
-                kept = np.reshape(raw, (-1, 4 * words))[:, : width * size] >= round(rate * 2**16)
-                factors = kept.astype(np.float32) * np.float32(1 / (1 - rate))
-                step.append(torch.from_numpy(factors.reshape(-1, width, size)))
-            yield step
-
-    return steps
-
-
-def outputs(weights: Weights, x: Tensor, activation: str = "relu", masks: Sequence[Tensor] = ()) -> Tensor:
-    """Raw outputs of the networks, (replicates, outputs, rows); `activation` names a function of torch."""
     # rows last, as products with ten classes on the last axis are several times slower, and log-softmax twenty
-    x = x.mT
     for layer in range(0, len(weights), 2):
-        x = x if layer == 0 else getattr(torch, activation)(x)
-        if len(masks) > layer // 2 and len(masks[layer // 2]):
-            x = x * masks[layer // 2]
-        x = torch.baddbmm(weights[layer + 1], weights[layer], x)
+        x = torch.baddbmm(weights[layer + 1], weights[layer], x.relu() if layer else x)
     return x
 
 
@@ -156,74 +131,6 @@ def mse_softmax(raw: Tensor, y: Tensor) -> Tensor:
 
 
 LOSSES = {"cross_entropy": cross_entropy, "mse_linear": mse_linear, "mse_softmax": mse_softmax}
-OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
-
-
-def trained(
-    weights: Weights,
-    rows: Rows,
-    steps: Tensor,
-    rates: Sequence[float],
-    *,
-    loss: str = "cross_entropy",
-    optimizer: str = "adam",
-    activation: str = "relu",
-    masks: Masks | None = None,
-    **options: float,
-) -> list[Weights]:
-    """Weights after one optimizer step per minibatch, one list per learning rate; the given ones stay as they are.
-
-    Args:
-        weights: From `initial`; every learning rate starts there and sees the same minibatches and masks.
-        rows: Training rows.
-        steps: From `batches`.
-        rates: Learning rates.
-        loss: A name in LOSSES.
-        optimizer: A name in OPTIMIZERS.
-        activation: As for `outputs`.
-        masks: From `dropout_masks`.
-        options: Further keywords of the optimizer, such as momentum or weight_decay.
-    """
-    (x, y), replicates = rows, len(rows[0])
-    together = max(1, TOGETHER // replicates)
-    if len(rates) > together:
-        settings = {"loss": loss, "optimizer": optimizer, "activation": activation, "masks": masks}
-        again = partial(trained, weights, rows, steps, **settings, **options)
-        starts = range(0, len(rates), together)
-        return [done for start in starts for done in again(rates[start : start + together])]
-    leaves = [[tensor.clone().requires_grad_() for tensor in weights] for _ in rates]
-    groups = [{"params": leaf, "lr": rate} for leaf, rate in zip(leaves, rates, strict=True)]
-    rule = OPTIMIZERS[optimizer](groups, fused=True, **options)  # fused: one pass over the memory in place of seven
-    flat_x, flat_y = x.reshape(-1, x.shape[2]), y.reshape(-1)
-    first_row = torch.arange(replicates)[:, None] * x.shape[1]
-    drawn = masks() if masks else None
-    for step in steps:
-        place = (step + first_row).repeat(len(rates), 1)
-        batch = flat_x.index_select(0, place.reshape(-1)).view(*place.shape, -1)  # x[replicate, step] is 6 times slower
-        factors = [factor.repeat(len(rates), 1, 1) for factor in next(drawn)] if drawn else []
-        stacked = [torch.cat(tensors) for tensors in zip(*leaves, strict=True)] if len(rates) > 1 else leaves[0]
-        raw = outputs(stacked, batch, activation, factors)
-        rule.zero_grad()
-        LOSSES[loss](raw, flat_y.take(place)).sum().backward()
-        rule.step()
-    return [[tensor.detach() for tensor in leaf] for leaf in leaves]
-
-
-@torch.no_grad()
-def accuracy(weights: Weights, rows: Rows, activation: str = "relu") -> np.ndarray:
-    """Share of the rows whose largest output is their class, (replicates,), in [0, 1]."""
-    hits = outputs(weights, rows[0], activation).argmax(1) == rows[1]
-    return hits.double().mean(1).numpy()
-
-
-@torch.no_grad()
-def mean_loss(weights: Weights, rows: Rows, loss: str = "cross_entropy", activation: str = "relu") -> np.ndarray:
-    """Loss over the rows, (replicates,), unit and range as the loss has them; not finite where training diverged."""
-    return LOSSES[loss](outputs(weights, rows[0], activation), rows[1]).double().numpy()
 
 
 def best(candidates: Sequence[Weights], scores: Sequence[np.ndarray]) -> Weights:

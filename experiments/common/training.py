@@ -9,7 +9,7 @@ two normed layers of 32 units or plain recurrent cells, a third with two small c
 short-term memory, which torch runs as one kernel, or a transformer's layer, where the work is moving memory.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim import lr_scheduler
 
 from experiments.common.layers import Noise, Weights
-from experiments.common.networks import MASKS, OPTIMIZERS, Rows, cross_entropy, generators
+from experiments.common.networks import MASKS, Rows, cross_entropy, generators
 
 Forward = Callable[[Weights, Tensor, Noise], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]  # raw outputs and targets to one value per replicate
@@ -27,6 +27,11 @@ Schedule = Callable[
 ]  # from the optimizer and the number of steps
 Watch = Callable[[int, list[Weights]], object]
 
+OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
 SCHEDULES: dict[str, Schedule] = {
     "constant": lambda rule, steps: lr_scheduler.ConstantLR(rule, 1.0),
     "step": lambda rule, steps: lr_scheduler.StepLR(rule, -(-steps // 3), 0.1),
@@ -59,13 +64,13 @@ def fit(
 
     Args:
         forward: A `Layer`, or any function of stacked weights, inputs and noise.
-        weights: Those that require a gradient are trained; every learning rate starts there and sees the same
-            minibatches and dropout masks.
+        weights: Those that require a gradient are trained, all of them where none does; every learning rate starts
+            there and sees the same minibatches and dropout masks.
         rows: Training rows and targets.
         steps: Row numbers of the minibatches, (steps, replicates, size), from `networks.batches`.
         rates: Learning rates, trained side by side: with few replicates several cost hardly more than one.
         loss: Any function of outputs and targets to (replicates,).
-        optimizer: A name in `networks.OPTIMIZERS`.
+        optimizer: A name in OPTIMIZERS.
         schedule: A value of SCHEDULES, or any that makes a scheduler of torch; it steps after each minibatch.
         clip: Largest norm of a replicate's gradient; a longer one is scaled down as torch does.
         seeds: One per replicate, for dropout.
@@ -76,10 +81,11 @@ def fit(
     """
     (x, y), replicates = rows, len(rows[0])
     copies = [[tensor.detach().clone() for tensor in weights] for _ in rates]
-    trained = [place for place, tensor in enumerate(weights) if tensor.requires_grad]
+    frozen = any(tensor.requires_grad for tensor in weights)
+    trained = [place for place, tensor in enumerate(weights) if tensor.requires_grad or not frozen]
     leaves = [[copy[place].requires_grad_() for place in trained] for copy in copies]
     groups = [{"params": leaf, "lr": rate} for leaf, rate in zip(leaves, rates, strict=True)]
-    rule = OPTIMIZERS[optimizer](groups, fused=True, **options)
+    rule = OPTIMIZERS[optimizer](groups, fused=True, **options)  # fused: one pass over the memory in place of seven
     plan = schedule(rule, len(steps))
     stacked = [torch.cat(same) for same in zip(*copies, strict=True)]
     for one, copy in enumerate(copies):  # running statistics are changed in place: the copies are views of the stack
@@ -94,6 +100,7 @@ def fit(
         if watch and done % every == 0:
             watch(done, copies)
         place = (step + first_row).repeat(len(rates), 1)
+        # x[replicate, step] is six times slower
         batch, targets = (flat.index_select(0, place.flatten()).unflatten(0, place.shape) for flat in (flat_x, flat_y))
         for tensor, same in zip(trained, zip(*leaves, strict=True), strict=True):
             stacked[tensor] = torch.cat(same) if len(rates) > 1 else same[0]
