@@ -120,6 +120,17 @@ controls: {{negative: {{none: {{base: only, shift: 0.0}}}}}}
 max_replicates: 8
 """
 
+STEADY = """
+statement: Treated is higher than plain.
+guide: {sections: [2], lines: ["50-56"]}
+quantifier: typically
+trial: experiments.toy.steady
+parameters: {shift: 0.8}
+conditions: {first: {size: 1}, second: {size: 2}, third: {size: 3}, fourth: {size: 4}}
+criterion: {kind: diff, a: treated, b: plain, better: higher, margin: 0.5, why: half a unit shows on a plot}
+controls: {negative: {none: {base: first, shift: 0.0}}, positive: {sure: {base: first, shift: 4.0}}}
+max_replicates: 64
+"""
 
 ENTRY = {
     "claim": "Treated is higher than plain.", "sections": [2], "lines": "50-60", "sort": "comparative",
@@ -154,6 +165,11 @@ class Project:
 
     def troubled(self, id: str, kind: str) -> Path:
         return self.claim(f"toy/{id}", LEAN.format(kind=kind))
+
+    def busy(self) -> None:
+        """A claim that takes some seconds, and one of batched trials."""
+        self.claim("toy/steady", STEADY)
+        self.shifted("block", 0.75, trial="block")
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "claims.cli", *arguments]
@@ -196,6 +212,24 @@ def project(tmp_path: Path) -> Project:
     return new_project(tmp_path / "project")
 
 
+@pytest.fixture(scope="session")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A busy project after a run without accidents."""
+    project = new_project(tmp_path_factory.mktemp("steady"))
+    project.busy()
+    assert project.run("reproduce").returncode == 0
+    return project
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of one claim that takes no time, after a run without accidents."""
+    project = new_project(tmp_path_factory.mktemp("good"))
+    project.shifted("good", 2.0)
+    assert project.run("reproduce").returncode == 0
+    return project
+
+
 @pytest.fixture
 def experiments_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
     """Makes the `experiments` in a folder the ones that are imported, as in a new process; undone after the test."""
@@ -222,21 +256,33 @@ def experiments_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path],
 
 
 @pytest.fixture
-def told_in_process(
+def ran(
     project: Project,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     experiments_at: Callable[[Path], None],
-) -> Callable[..., str]:
-    """What a command that ends with 2 says; run in this process, since an interpreter costs a second."""
+) -> Callable[..., tuple[int, str]]:
+    """Exit code and words of a command in this process, since an interpreter costs a second; the workers are real."""
 
-    def told(*arguments: str) -> str:
+    def run(*arguments: str) -> tuple[int, str]:
         experiments_at(project.root)
         monkeypatch.chdir(project.root)
-        assert cli.main(list(arguments)) == 2
+        code = cli.main(list(arguments))
         captured = capsys.readouterr()
         assert "Traceback" not in captured.out + captured.err
-        return captured.err
+        return code, captured.out + captured.err
+
+    return run
+
+
+@pytest.fixture
+def told_in_process(ran: Callable[..., tuple[int, str]]) -> Callable[..., str]:
+    """What a command that ends with 2 says."""
+
+    def told(*arguments: str) -> str:
+        code, shown = ran(*arguments)
+        assert code == 2
+        return shown
 
     return told
 

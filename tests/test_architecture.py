@@ -1,9 +1,12 @@
-"""Imports run one way; outside tools have one importer each."""
+"""Imports run one way; outside tools have one importer each; files, functions and trials are short."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from claims import schema
 
 ROOT = Path(__file__).resolve().parents[1]
 # A module may import those of its own layer and of the layers after it.
@@ -74,3 +77,27 @@ def test_statistics_is_numpy_and_scipy(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_experiments_know_nothing_of_the_library(path):
     assert not {name.split(".")[0] for name in imported(path)} & {"claims", "hydra", "omegaconf"}
+
+
+TRIALS = {schema.read_yaml(path)["trial"] for path in schema.files(ROOT / "conf").values()}
+
+
+def lengths(path: Path) -> Iterator[tuple[str, str, int]]:
+    """File, functions and trials of a file, each with its name and its lines; those of a trial start with its code."""
+    text, name = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))
+    yield "file", name, len(text.splitlines())
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield "function", f"{name}: {node.name}", node.end_lineno - node.lineno + 1
+            if ".".join([*Path(name).with_suffix("").parts, node.name]) in TRIALS:
+                code = node.body[ast.get_docstring(node) is not None :]
+                yield "trial", f"{name}: code of {node.name}", node.end_lineno - code[0].lineno + 1
+
+
+def test_files_functions_and_trials_are_short():
+    most = {"file": 400, "function": 60, "trial": 30}
+    paths = [path for part in ("src", "experiments", "benchmarks", "tests") for path in (ROOT / part).rglob("*.py")]
+    found = [length for path in sorted(paths) for length in lengths(path)]
+    assert sum(kind == "trial" for kind, _, _ in found) == len(TRIALS)
+    long = [f"{name}: {n} lines, at most {most[kind]}" for kind, name, n in found if n > most[kind]]
+    assert not long, "\n".join(long)

@@ -12,8 +12,9 @@ from rocrate.rocrate import ROCrate
 
 from claims.report import export, words
 from tests.report import records
+from tests.report.hostile import hostile
 
-EVERY = [f() for f in (*records.VERDICTS, *records.KINDS, records.hostile)]
+EVERY = [f() for f in (*records.VERDICTS, *records.KINDS, hostile)]
 RUNS = {"tuning": {e["id"]: records.RUN for e in EVERY}}
 
 

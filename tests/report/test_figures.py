@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from claims.report import drawing, figures, numbers, words
-from tests.report import records
+from tests.report import builders, records
+from tests.report.hostile import hostile
 
-EVERY = [*records.VERDICTS, *records.KINDS, records.hostile]
+EVERY = [*records.VERDICTS, *records.KINDS, hostile]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -105,7 +106,7 @@ def test_infinite_ends_and_distant_values_stay_inside_the_frame():
 
 def test_many_replicates_become_a_strip():
     few, many = records.supported(), records.supported()
-    many["conditions"][0] = records.condition("two", records.DIFF, records.arms(0, 128, 0.04), {"dimensions": 2})
+    many["conditions"][0] = builders.condition("two", records.DIFF, records.arms(0, 128, 0.04), {"dimensions": 2})
     assert len(figures.svg(many)) < len(figures.svg(few)) + 4000
 
 
@@ -114,11 +115,11 @@ def test_a_figure_of_all_that_a_claim_may_hold_leaves_room_on_its_page():
     curve = {"kind": "interior", "outcome": "y", "over": "x", "better": "lower", "margin": 0.1}
     criterion = {"all": [curve, {**curve, "outcome": "z"}]}
     drawn = [
-        records.condition(f"c{i}", criterion, {k: rng.normal(size=(64, 12)) for k in "yz"}, {"x": list(range(12))})
+        builders.condition(f"c{i}", criterion, {k: rng.normal(size=(64, 12)) for k in "yz"}, {"x": list(range(12))})
         for i in range(12)
     ]
-    controls = [drawn.pop() | records.control("c0", role) for role in ("negative", "positive")]
-    assert len(figures.svg(records.evidence("id", "Curves.", criterion, drawn, controls, "conditional"))) < 200_000
+    controls = [drawn.pop() | builders.control("c0", role) for role in ("negative", "positive")]
+    assert len(figures.svg(builders.evidence("id", "Curves.", criterion, drawn, controls, "conditional"))) < 200_000
 
 
 def test_a_curve_is_coloured_by_its_own_part_of_the_criterion():
@@ -126,13 +127,13 @@ def test_a_curve_is_coloured_by_its_own_part_of_the_criterion():
     outcomes = {"y": np.arange(4.0) + np.zeros((8, 1)), "z": np.zeros((8, 4))}
     noise = np.random.default_rng(0).normal(0, 0.01, (8, 4))
     made = [
-        records.condition(
+        builders.condition(
             name, {"all": [rising, flat]}, {k: v + noise for k, v in outcomes.items()}, {"x": [1, 2, 3, 4]}
         )
         for name in ("half", "control")
     ]
-    made[1] |= records.control("half", "negative")
-    e = records.evidence("id", "Both rise.", {"all": [rising, flat]}, made[:1], made[1:], "refuted")
+    made[1] |= builders.control("half", "negative")
+    e = builders.evidence("id", "Both rise.", {"all": [rising, flat]}, made[:1], made[1:], "refuted")
     assert e["conditions"][0]["label"] == "fails"
     first, _, second, _ = figures.svg(e).split('<g id="axes_')[1:]
     assert f"stroke: {drawing.COLOURS['holds']}; stroke-width: 1.8" in first

@@ -15,6 +15,7 @@ from claims.errors import ClaimsError
 from claims.guide import Guide, Section
 from claims.report import markdown, words
 from tests.report import records
+from tests.report.hostile import hostile
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 GUIDE = Guide(
@@ -182,7 +183,7 @@ def unbroken(text):
 
 
 def test_hostile_content_is_shown_and_does_nothing(tmp_path):
-    e = records.hostile()
+    e = hostile()
     report.build(put(tmp_path, e), GUIDE)
     for name in ("README.md", "tuning.md"):
         page = Page((tmp_path / name).read_text(encoding="utf-8"))

@@ -1,14 +1,7 @@
 """The site: complete, self-contained, the same bytes, and usable in a browser (skipped where there is none)."""
 
 import copy
-import html
-import json
-import math
-import os
 import re
-import shutil
-import subprocess
-import tempfile
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,20 +12,17 @@ import pytest
 from claims import evidence, report
 from claims.environments import Environment
 from claims.errors import ClaimsError
-from claims.report import site, sketch, words
+from claims.report import site, words
 from tests.report import records
+from tests.report.browser import browse
+from tests.report.hostile import hostile
 from tests.report.test_pages import EVERY, GUIDE, contents, put
-
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    hostile = {**records.hostile(), "topic": "hostile"}
-    report.build(put(folder / "reports", *(made() for made in EVERY), hostile), GUIDE)
+    report.build(put(folder / "reports", *(made() for made in EVERY), {**hostile(), "topic": "hostile"}), GUIDE)
     methods = folder / "methods.md"
     links, table = "[a](../docs/methods.md) [b](../reports/b.md)", "| a | b |\n| - | - |\n| 1 | 2 |\n"
     methods.write_text(f"# How\n\n{links}\n\n<script>alert(1)</script>\n\n{table}")
@@ -181,29 +171,6 @@ def test_a_change_of_one_claim_writes_only_the_pages_that_show_it(tmp_path):
     assert set(site.build(reports, tmp_path / "site", GUIDE).written) == changed
 
 
-@pytest.mark.parametrize("made", [*EVERY, records.hostile], ids=lambda f: f.__name__)
-def test_a_sketch_shows_intervals_on_their_side_of_the_margin(made):
-    e = made()
-    drawn = sketch.sketch(e)
-    assert [row.name for row in drawn.rows] == [c["name"] for c in e["conditions"]][: sketch.ROWS]
-    assert drawn.more == len(e["conditions"]) - len(drawn.rows)
-    for row, c in zip(drawn.rows, e["conditions"], strict=False):
-        assert row.label == c["label"]
-        assert not row.at < 0
-        assert not row.at > 100
-        part = c["leaves"][0]
-        if len(c["leaves"]) == 1 and math.isfinite(part["low"]):
-            if part["low"] >= part["lower"] and part["high"] <= part["upper"]:
-                assert drawn.left <= row.left <= row.at <= row.right <= drawn.right
-            if part["high"] <= part["lower"] or part["low"] >= part["upper"]:
-                assert row.right <= drawn.left or row.left >= drawn.right
-
-
-def test_a_sketch_of_nothing_is_none():
-    e = records.supported()
-    assert sketch.sketch({**e, "conditions": [{**c, "leaves": []} for c in e["conditions"]]}) is None
-
-
 @pytest.mark.slow
 def test_a_thousand_claims_fit_into_a_megabyte_and_build_in_time(tmp_path):
     made = [f() for f in EVERY]
@@ -228,61 +195,6 @@ def test_a_thousand_claims_fit_into_a_megabyte_and_build_in_time(tmp_path):
 
 
 # In a browser ------------------------------------------------------------------------------------------------------
-
-
-def browse(built, address, script, *flags):
-    """What an async function body returns when it runs in the page, and the errors of the page itself."""
-    if CHROMIUM is None:
-        assert not os.environ.get("CI"), "no Chromium: .ci/run must install it"
-        pytest.skip("no Chromium on this machine: the site is not tried in a browser")
-    page, _, fragment = address.partition("#")
-    source = built / "site" / page
-    text = source.read_text(encoding="utf-8")
-    early = """<script>window.faults = [];
-      addEventListener("error", (event) => faults.push(event.message || "not loaded"), true);
-      console.error = console.warn = (...told) => faults.push(told.join(" "));</script>"""
-    late = f"""<script>(async () => {{
-      const pause = () => new Promise((done) => setTimeout(done, 60));
-      const rows = () => [...document.querySelectorAll("table.all tbody tr")].filter((row) => !row.hidden);
-      const set = async (name, value) => {{
-        const field = document.querySelector(`[name=${{name}}]`);
-        field.value = value;
-        field.dispatchEvent(new Event(field.type === "search" ? "input" : "change", {{bubbles: true}}));
-        await pause();
-      }};
-      let result;
-      try {{ result = await (async () => {{ {script} }})(); }} catch (error) {{ faults.push(String(error)); }}
-      const asked = performance.getEntriesByType("resource").map((entry) => entry.name);
-      faults.push(...asked.filter((name) => !name.startsWith("file:")));
-      const shown = document.createElement("pre");
-      shown.id = "result";
-      shown.textContent = JSON.stringify([result, faults]);
-      document.body.append(shown);
-    }})();</script></body>"""
-    trial = source.with_name(f"tried-{source.name}")
-    trial.write_text(text.replace("<head>", "<head>" + early, 1).replace("</body>", late), encoding="utf-8")
-    fixed = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
-    command = [CHROMIUM, *fixed.split(), "--allow-file-access-from-files", "--virtual-time-budget=20000", *flags]
-    command += ["--dump-dom", f"file://{trial}#{fragment}"]
-    try:
-        done = started(command)
-    finally:
-        trial.unlink()
-    result, faults = json.loads(html.unescape(re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.S)[1]))
-    assert faults == []
-    return result
-
-
-def started(command):
-    """A browser with a profile of its own: those that share one may wait for each other. A hung one is tried again."""
-    for attempt in range(3):
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            own = [command[0], f"--user-data-dir={profile}", *command[1:]]
-            try:
-                return subprocess.run(own, capture_output=True, text=True, timeout=60)
-            except subprocess.TimeoutExpired:
-                if attempt == 2:
-                    raise
 
 
 def test_filters_search_sort_and_back_button(built):

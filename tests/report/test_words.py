@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claims.report import citing, numbers, words
 from claims.statistics import ErrorStatement
-from tests.report import records
+from tests.report import builders, records
 
 LABELS = ("holds", "holds*", "fails", "undecided")
 KEYS = {"holds": "holds", "holds*": "holds_star", "fails": "fails", "undecided": "open"}
@@ -130,16 +130,16 @@ def told(*ranges, label="supported"):
     ],
 )
 def test_sensitivity_of_one_margin_is_rounded_to_the_side_of_the_declared_one(low, high, sentence):
-    assert told(records.margin(records.DIFF, low, high)) == sentence
+    assert told(builders.margin(records.DIFF, low, high)) == sentence
 
 
 def test_sensitivity_of_several_margins_names_each():
     level = {"kind": "level", "outcome": "slope", "range": [0.9, 1.1]}
     best = {"kind": "equiv", "a": "new", "b": "old", "margin": 0.5}
     ranges = [
-        records.margin(level, -math.inf, 0.95, "lower"),
-        records.margin(level, 1.02, 3.0, "upper"),
-        records.margin(best, -math.inf, math.inf),
+        builders.margin(level, -math.inf, 0.95, "lower"),
+        builders.margin(level, 1.02, 3.0, "upper"),
+        builders.margin(best, -math.inf, math.inf),
     ]
     assert told(*ranges) == (
         "The verdict is the same while one number moves and the others stay: "
@@ -151,7 +151,7 @@ def test_sensitivity_of_several_margins_names_each():
 
 def test_without_a_margin_or_a_verdict_there_is_no_sensitivity():
     assert told() == ""
-    assert told(records.margin(records.DIFF), label="invalid") == ""
+    assert told(builders.margin(records.DIFF), label="invalid") == ""
 
 
 def test_what_separates_holding_from_failing_conditions_is_told_only_where_one_parameter_does():
