@@ -77,27 +77,24 @@ def targeted_effects(
 ) -> dict[str, float]:
     """How much a treatment does for those who are chosen for it, by predicted effect and by predicted outcome.
 
-    A randomised experiment of even arms is what is learned from. The effect is predicted as the difference of two
-    models, of treated and of untreated rows (T-learner); the outcome by the first of them. Both are gradient boosted
-    trees of the same size.
+    From a randomised experiment of even arms the effect is learned as the difference of two models, of treated and of
+    untreated rows (T-learner), the outcome as the first; both are gradient boosted trees of the same size.
 
     Args:
         seed: Draws rows, treatment, outcomes and fits.
         size: Rows of the experiment.
-        spread: Standard deviation of the effect relative to its mean, which is 0.3.
+        spread: Standard deviation of the effect relative to its mean, 0.3.
         related: Correlation of the effect with what the outcome is without treatment, in [-1, 1].
-        data: `number`, an outcome that ten columns and noise of standard deviation 1 make up; `purchase`, the same as
-            log odds of an event that some seven in a hundred have; or `doctor`, yearly visits to a doctor and free care
-            in the bundled insurance experiment, where a third of the rows is learned from and effects are differences
-            of means in the others.
+        data: `number`, ten columns and noise of standard deviation 1; `purchase`, the same as log odds of an event of
+            some seven in a hundred; or `doctor`, yearly visits and free care in the bundled insurance experiment: a
+            third to learn from, effects as differences of means in the others.
         mixed_up: Whether who was treated is dealt anew to the rows that are learned from.
         share: Share of the test rows that are chosen.
         tests: Rows to choose from, other than those learned from; ignored by `doctor`.
 
     Returns:
-        Mean effect on the chosen rows divided by that on all: `uplift`, `response` (highest predicted outcome with
-        treatment), `need` (highest predicted outcome without); 1 is what choosing at random gives. `possible`, the same
-        for the true effects (1 where they are not known).
+        Mean effect on the chosen rows divided by that on all, 1 by chance: `uplift`, `response` (highest predicted
+        outcome with treatment), `need` (the same without), `possible` (by true effects; 1 where they are not known).
     """
     drawing, fitting, dealing = streams(seed, 3)
     rng = np.random.default_rng(drawing)

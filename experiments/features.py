@@ -164,8 +164,7 @@ def acting_together(
 ) -> dict[str, float]:
     """Chance that each kind of selection ranks a column that acts on the class above an idle one, in [0, 1].
 
-    This is the area under the ROC curve of what a kind of selection says of each column, against whether the column
-    acts. Blind choice comes to a half, the perfect order to 1; ties count half.
+    The area under the ROC curve of what it says of each column; blind choice comes to a half, ties count half.
 
     Args:
         seed: Draws rows, columns, classes and fits.
@@ -181,9 +180,8 @@ def acting_together(
         n: Rows.
 
     Returns:
-        `f_test`, which orders columns as their absolute correlation with the class does; `chi_square`, Pearson's, of
-        the columns cut into quarters; `mutual_information`, by nearest neighbours; and `forest`, the impurity
-        importances of twenty trees, which see all columns.
+        `f_test`, in the order of absolute correlation with the class; `chi_square`, Pearson's, of columns cut into
+        quarters; `mutual_information`, by nearest neighbours; `forest`, impurity importances of twenty trees.
     """
     drawing, guessing, fitting = streams(seed, 3)
     rng = np.random.default_rng(drawing)

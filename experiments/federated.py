@@ -306,8 +306,7 @@ def rows_told_by_update(
         n_steps: Steps of the search for rows that match.
 
     Returns:
-        `told`, by either way; `by_ratio` and `by_matching`, by one of them; `guessed`, by as many other rows of the
-        table as the two ways rebuild.
+        `told`, by either way; `by_ratio`, `by_matching`; `guessed`, by as many other rows as these rebuild.
     """
     images, outs = data != "breast_cancer", 10 if data != "breast_cancer" else 2
     sizes = (rows, 200, 300) if images else (rows, 100, 200)

@@ -28,9 +28,7 @@ def queried_accuracy(
     wrong: float = 0.0,
     strategy: str = "least-confident",
 ) -> dict[str, float]:
-    """Test accuracy while labels are bought, those of the least confident rows or of rows at random.
-
-    Both ways start from the same labelled rows and buy as many in each round.
+    """Test accuracy while as many labels are bought, from the same start, of the least confident and of random rows.
 
     Args:
         seed: Draws pool, first labels, queries and fits.
@@ -46,8 +44,7 @@ def queried_accuracy(
         strategy: `least-confident`, or `shuffled`, which hands the confidences to rows at random.
 
     Returns:
-        `uncertain` and `random`: mean over the rounds of the accuracy on rows outside the pool, in [0, 1];
-        `uncertain_last` and `random_last`, after the last round.
+        `uncertain` and `random`: accuracy on rows outside the pool, mean over rounds, in [0, 1]; with `_last` the last.
     """
     drawing, starting, querying, fitting = streams(seed, 4)
     if data == "classes":

@@ -273,8 +273,7 @@ def adam_default_shortfall(
     """Accuracy on test rows that Adam with its default rate lacks against the best tuned of Adam and SGD with momentum.
 
     All start at the same weights and see the same minibatches of 32. The default has `patience` times the epochs, so
-    that a small rate is not taken for a bad one. Each training is stopped at its best epoch on the validation rows,
-    which choose among rates and optimizers as well, the default included.
+    that a small rate is not taken for a bad one. Validation rows choose each training's epoch, and among all of them.
 
     Args:
         seeds: Each draws data, weights and minibatches of one replicate.
@@ -292,8 +291,7 @@ def adam_default_shortfall(
         patience: How many times as many for the default.
 
     Returns:
-        `shortfall`: tuned less default, in [-1, 1]. `default`, `adam`, `sgd`: accuracies, the latter two at their best
-        rates. `plateau`: share of the default's epochs that were done at its best one.
+        `shortfall`: tuned less default; `default`; `adam` and `sgd`, tuned; `plateau`, the default's best epoch / all.
     """
     sizes = (n_train, n_valid, n_test)
     train, valid, test = networks.classification(seeds, sizes, data, n_classes=n_classes, flip_y=flip_y, **SHAPE)

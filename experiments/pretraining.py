@@ -136,8 +136,7 @@ def accuracy_after_source(
     """Accuracy on the target's test rows of networks fitted to its few training rows in several ways, in [0, 1].
 
     All start with the same random last layer, see the same minibatches of at most 16 rows, and choose rate and moment
-    by the loss on the target's validation rows, as many as its training rows. There are two hidden layers of 64 and 32
-    units.
+    by the loss on as many validation rows of the target as it has training rows. Hidden layers have 64 and 32 units.
 
     Args:
         seeds: Each draws tasks, rows, weights and minibatches of one replicate.
@@ -172,11 +171,7 @@ def accuracy_after_source(
         if arm == "frozen":
             # what the layers that stay give is computed once: a last layer that changes nothing shows it
             width = start[-2].shape[2]
-            shown = [
-                *learned[:-2],
-                torch.eye(width).expand(len(seeds), -1, -1),
-                torch.zeros_like(start[-1][:, :1]),
-            ]
+            shown = [*learned[:-2], torch.eye(width).expand(len(seeds), -1, -1), torch.zeros_like(start[-1][:, :1])]
             features = [(training.outputs(net, shown, x).mT, y) for x, y in (train, valid, test)]
             head = linear(width, CLASSES)
             fitted = stopped(head, start[-2:], *features[:2], minibatches, rates)

@@ -24,13 +24,11 @@ def svd_rating_errors(
     rank: int = 5,
     skew: float = 0.0,
 ) -> dict[str, float]:
-    """Root mean squared errors of predicted ratings on the cells that were blank, in the ratings' unit.
-
-    The printed calls of lines 1301-1302 on a matrix with zeros for blanks.
+    """Root mean squared errors of ratings predicted as in lines 1301-1302, on blank cells, in the ratings' unit.
 
     Args:
         seed: Draws the ratings and which are seen.
-        seen: Share of the cells that are seen, in (0, 1).
+        seen: Share of the cells that are seen, in (0, 1); zeros stand for the others.
         k: Singular values that are kept; the guide prints 50.
         data: `ratings`, whole numbers from 1 to 5 with user and item effects, tastes and noise, all of like size; or
             `digits`, images for users, pixels from 0 to 16 for ratings.
@@ -40,9 +38,9 @@ def svd_rating_errors(
         skew: How much more popular items are seen: item j in proportion to 1 / (j + 10)^skew.
 
     Returns:
-        `printed`; `global_mean`, the mean of what is seen; `item_mean`; `clipped`, the printed prediction moved into
-        the range of ratings; `centred`, the same calls where the item's mean has been taken off before and added again
-        after; `correlation` of the printed prediction with the ratings, in [-1, 1].
+        `printed`; `global_mean`, of what is seen; `item_mean`; `clipped`, the printed prediction moved into the range
+        of ratings; `centred`, the same calls with the item's mean taken off before and added after; `correlation` of
+        the printed prediction with the ratings, in [-1, 1].
     """
     drawing, hiding, starting = streams(seed, 3)
     rng = np.random.default_rng(drawing)
@@ -90,27 +88,24 @@ def cold_start_auc(
 ) -> dict[str, float]:
     """How well interactions, and descriptions of items, rank what was never seen together.
 
-    Each user saw a part of the items and liked some of them. What is ranked is the held-out share of the items, for
-    each user those not seen, and the outcome says how often one that they would like stands above another.
+    Each user saw some items and liked some of these. Ranked are the held-out items, for each user those not seen.
 
     Args:
         seed: Draws items, users, what was seen, and initial weights.
-        cold: Who has no interactions: `items` (the held-out ones), `users` (those judged, a fifth, on the held-out
-            items) or `none`.
+        cold: Without interactions: `items` (held-out), `users` (a fifth, judged on the held-out items) or `none`.
         items: Items; of texts a third of them.
         users: Users.
         seen: Share of the items that a user saw; likes of these are what is known.
-        data: `features`, columns of numbers that describe the items, of users with a direction of taste; or `texts`,
-            SciPy's documentation, described as by the printed TfidfVectorizer, of users who like four in five texts of
-            two of its eight subjects and one in five of the others.
+        data: `features`, columns of items, and users with a direction of taste; or `texts`, SciPy's documentation as by
+            the printed TfidfVectorizer, and users who like 4 in 5 of two of its eight subjects, 1 in 5 of the others.
         telling: Correlation of `features` with what users judge by, in [0, 1].
         columns: Columns that users judge by, and of features.
         held: Share of the items that is ranked.
 
     Returns:
-        Area under the ROC curve, mean over users, in [0, 1], where ties count half: `neighbours` (items liked by the
-        same users, lines 1297-1298), `factors` (the printed SVD), `embeddings` (alternating least squares, where what
-        has no interactions keeps its initial weights), and `content` (lines 1324-1331).
+        Area under the ROC curve, mean over users, in [0, 1], ties count half: `neighbours` (items liked by the same
+        users, lines 1297-1298), `factors` (the printed SVD), `embeddings` (alternating least squares, initial weights
+        where there are no interactions), `content` (lines 1324-1331).
     """
     drawing, seeing, starting = (np.random.default_rng(part) for part in streams(seed, 3))
     if data == "texts":

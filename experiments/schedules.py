@@ -97,9 +97,8 @@ def epochs_to_accuracy(
     """Length of the shortest training that reaches an accuracy on test rows, under one cycle and two other schedules.
 
     The accuracy to reach is that of the longest training at a constant rate, less a little. Every budget is a training
-    of its own over which the schedule runs; each schedule takes, for each budget, the rate (for one cycle the largest)
-    that is best for it on the validation rows. Between two budgets the length is interpolated, in logarithms; a
-    schedule that never gets there counts as the longest training.
+    of its own over which the schedule runs, at the rate (for one cycle the largest) that is best on the validation
+    rows. Between budgets the length is interpolated, in logarithms; what never gets there counts as the longest.
 
     Args:
         seeds: Each draws data, weights and minibatches of one replicate.

@@ -47,8 +47,7 @@ def stopped_losses(
     """Test loss of a network at the epoch where early stopping leaves it, and at the best epoch of the whole training.
 
     Of n rows 70 % train, in minibatches of 32 with Adam, and 15 % validate; stopping restores the weights with the
-    lowest validation loss. The best epoch is picked on one half of the test rows and measured on the other, and both
-    losses are means over the two halves, so that no noise of the test rows is taken for a better epoch.
+    lowest validation loss. The best epoch is picked on one half of the test rows and measured on the other, in turn.
 
     Args:
         seeds: Each draws data, weights and minibatches of one replicate.
