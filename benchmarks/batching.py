@@ -242,4 +242,4 @@ def farthest(setting: Setting | Kind) -> float:
     few = replace(setting, replicates=4, steps=CHECKED_STEPS)
     given = few.material()
     pairs = zip(few.batch(**given), loop(few, **given), strict=True)
-    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+    return max(float((a - b).detach().abs().max() / b.detach().abs().max()) for a, b in pairs)
