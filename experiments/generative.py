@@ -14,6 +14,7 @@ from experiments.common import layers, networks, streams
 from experiments.common.layers import Layer, Weights
 from experiments.common.networks import DATA, SPLIT
 from experiments.common.real import table
+from experiments.optimization import multilayer
 from experiments.self_supervision import real as pictures
 
 # Adversarial networks ------------------------------------------------------------------------------------------------
@@ -213,11 +214,6 @@ def bounds(
     return likelihood.mean(1) - divergence, (likelihood + extra).mean(1) - divergence
 
 
-def coder(inputs: int, hidden: int, outs: int) -> layers.Layer:
-    """Encoder or decoder: a hidden layer with ReLU between two linear ones."""
-    return layers.chain(layers.linear(inputs, hidden), layers.relu, layers.linear(hidden, outs))
-
-
 def code_worth(
     seeds: Sequence[int],
     *,
@@ -246,7 +242,7 @@ def code_worth(
     """
     train, test = images(seeds, data)
     pixels, arms = train.shape[2], ["reparameterised", rival]
-    net = coder(pixels, hidden, 2 * latent), coder(latent, hidden, pixels)
+    net = multilayer(pixels, (hidden,), 2 * latent), multilayer(latent, (hidden,), pixels)
     start = layers.initial(net[0], seeds) + layers.initial(net[1], [streams(seed, 5)[SPLIT] for seed in seeds])
     weights = [tensor.detach().repeat(len(arms), 1, 1).requires_grad_() for tensor in start]
     rule = torch.optim.Adam(weights, 0.01, fused=True)
